@@ -1,0 +1,46 @@
+//! The settings in force, for a person who wonders why.
+
+use super::Client;
+use crate::error::Result;
+use crate::wire::Reply;
+use serde_json::{Map, Value, json};
+
+impl Client {
+    /// Writes a JSON document into the reply's body: each setting with its source, the endpoint, the source of keys,
+    /// the roots in use and the measured clock skew. No secret is in it; nothing is sent.
+    pub(crate) fn describe(&self, reply: &mut Reply) -> Result<()> {
+        let settings = &self.settings;
+        let state = self.state();
+        let mut shown = Map::new();
+        for (name, setting) in &settings.shown {
+            shown.insert((*name).into(), json!({ "value": setting.value, "source": setting.source }));
+        }
+        let (keys, source) = state.credentials.current();
+        let endpoint = settings.endpoint.as_ref();
+        let scheme = |tls| if tls { "https" } else { "http" };
+        let place = endpoint.map(|e| format!("{}://{}{}", scheme(e.tls), e.authority, e.path));
+        let trust = match endpoint {
+            Some(endpoint) if !endpoint.tls => Value::Null,
+            _ => Value::String(state.tls.describe()),
+        };
+        let region = settings.region.as_ref().map(|region| json!({ "value": region.value, "source": region.source }));
+        if let Some(region) = region {
+            shown.insert("region".into(), region);
+        }
+        let document = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "endpoint": place,
+            "settings": shown,
+            "credentials": {
+                "source": source,
+                "passed_over": settings.credential.passed_over,
+                "access_key_id": keys.as_ref().map(|keys| keys.shortened_id()),
+                "expires_at": keys.as_ref().and_then(|keys| keys.expires_at),
+            },
+            "roots": trust,
+            "clock_skew_ms": state.skew.measured(),
+        });
+        reply.body.set(&document.to_string());
+        Ok(())
+    }
+}

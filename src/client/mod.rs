@@ -1,0 +1,136 @@
+//! The client: one call at a time for each caller, on the caller's own thread.
+
+mod attempt;
+mod call;
+mod describe;
+mod put;
+mod refusal;
+mod settings;
+
+pub(crate) use put::{PutOptions, Records};
+pub(crate) use settings::Setup;
+
+use crate::credentials::{Cache, Credentials};
+use crate::error::{Error, Result};
+use crate::http::{Connector, Failure, Pool, Resolver, Tls};
+use crate::retry::{Adaptive, Quota, Skew};
+use crate::sign::{Hex, Scope, SigningKey};
+use crate::sys::fork::PerProcess;
+use crate::sys::random::Random;
+use settings::Settings;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use ureq_proto::http::HeaderValue;
+
+/// A client: settings, and the state that each process has for itself.
+pub(crate) struct Client {
+    settings: Arc<Settings>,
+    state: PerProcess<State>,
+}
+
+/// What the calls of one process share.
+struct State {
+    pool: Pool<Scratch>,
+    resolver: Resolver,
+    tls: Tls,
+    credentials: Cache,
+    quota: Quota,
+    skew: Skew,
+    adaptive: Option<Mutex<Adaptive>>,
+    random: Random,
+    started: Instant,
+    host: HeaderValue,
+    user_agent: HeaderValue,
+    scope: Scope,
+}
+
+/// What a call finds again from the calls before it on the same lane.
+#[derive(Default)]
+struct Scratch {
+    key: Option<(Arc<Credentials>, SigningKey)>,
+    canonical: String,
+    signed_headers: String,
+    string_to_sign: String,
+    authorization: String,
+    /// The hash of the body that is written.
+    payload: Option<Hex>,
+    /// The records of a batch that are not delivered yet.
+    pending: Vec<u32>,
+}
+
+impl State {
+    fn new(settings: &Settings) -> State {
+        let authority = settings.endpoint.as_ref().map(|endpoint| endpoint.authority.as_str()).unwrap_or_default();
+        let started = settings.clock.monotonic();
+        State {
+            pool: Pool::new(settings.max_connections),
+            resolver: resolver(settings),
+            tls: Tls::new(settings.roots.clone()),
+            credentials: Cache::new(Arc::clone(&settings.credential.provider)),
+            quota: Quota::new(),
+            skew: Skew::new(),
+            adaptive: settings.adaptive.then(|| Mutex::new(Adaptive::new(0.0))),
+            random: Random::new(),
+            started,
+            host: header(authority),
+            user_agent: header(&settings.user_agent),
+            scope: Scope {
+                region: settings.region.as_ref().map(|region| region.value.clone()).unwrap_or_default(),
+                service: "firehose".into(),
+            },
+        }
+    }
+
+    fn connector<'a>(&'a self, settings: &'a Settings) -> Option<Connector<'a>> {
+        Some(Connector {
+            target: settings.endpoint.as_ref()?,
+            resolver: &self.resolver,
+            tls: &self.tls,
+            proxies: &settings.proxies,
+        })
+    }
+}
+
+#[cfg(not(feature = "test-hooks"))]
+fn resolver(_: &Settings) -> Resolver {
+    Resolver::new()
+}
+
+#[cfg(feature = "test-hooks")]
+fn resolver(settings: &Settings) -> Resolver {
+    if settings.panics.as_deref() != Some("lookup") {
+        return Resolver::new();
+    }
+    #[expect(clippy::panic, reason = "asked for by a test")]
+    Resolver::with(Arc::new(|_, _| panic!("test.panic = lookup")))
+}
+
+/// A header's value; what was checked before always is one.
+fn header(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+impl Client {
+    /// Resolves the settings; no network I/O.
+    pub(crate) fn new(setup: &Setup, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client> {
+        let settings = Arc::new(Settings::resolve(setup, environment)?);
+        let state = PerProcess::new(State::new(&settings));
+        Ok(Client { settings, state })
+    }
+
+    fn state(&self) -> &State {
+        self.state.get(|| State::new(&self.settings))
+    }
+
+    /// The limit of a call that names none, or the call's own.
+    fn deadline(&self, timeout: Option<Duration>) -> Instant {
+        self.settings.clock.monotonic() + timeout.unwrap_or(self.settings.operation_timeout)
+    }
+
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        Error::new(failure.kind, failure.message)
+    }
+}

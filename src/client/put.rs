@@ -1,0 +1,187 @@
+//! Putting records, and every other operation of the service.
+
+use super::call::{Subject, Verdict, what};
+use super::{Client, Scratch};
+use crate::error::{Error, Kind, Result};
+use crate::http::Lane;
+use crate::retry::{Class, classify};
+use crate::sign::BodyHash;
+use crate::wire::{Reply, answer, batch, encode, limits};
+use std::time::{Duration, Instant};
+
+/// What `firehose_put_record_with` may ask for.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct PutOptions<'a> {
+    /// The data is base64 already.
+    pub(crate) base64: bool,
+    /// Extra members of the request: name and value.
+    pub(crate) members: &'a [(&'static str, Option<&'a str>)],
+    /// Instead of the client's own limit.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// The records of a batch, wherever they lie.
+pub(crate) trait Records {
+    /// How many.
+    fn count(&self) -> usize;
+    /// The size of one of them.
+    fn size(&self, index: usize) -> usize;
+    /// One of them, once its size has passed the limits.
+    fn get(&self, index: usize) -> &[u8];
+}
+
+/// What an answer may have beyond what its records need.
+const ANSWER: usize = 1024 * 1024;
+/// What the answer for one record may have: ids have 224 characters, messages some more.
+const ANSWER_PER_RECORD: usize = 1024;
+
+impl Client {
+    /// Puts one record.
+    pub(crate) fn put_record(&self, stream: &str, data: &[u8], options: PutOptions<'_>, reply: &mut Reply) -> Result<()> {
+        #[cfg(feature = "test-hooks")]
+        assert!(self.settings.panics.as_deref() != Some("put"), "test.panic = put");
+        limits::stream_name(stream)?;
+        limits::record(if options.base64 { encode::check_base64(data)? } else { data.len() })?;
+        self.ready()?;
+        let deadline = self.deadline(options.timeout);
+        let mut lane = self.state().pool.take(deadline)?;
+        let members: usize = options.members.iter().map(|(name, value)| name.len() + 6 * value.map_or(0, str::len)).sum();
+        let body = lane.buffers.start(256 + members + encode::record_length(data.len()));
+        encode::open(body, stream, "Record");
+        if options.base64 { encode::record_base64(body, data) } else { encode::record(body, data) }
+        for (name, value) in options.members {
+            if let Some(value) = value {
+                encode::string_member(body, name, value);
+            }
+        }
+        body.push(b'}');
+        let payload = BodyHash::new().finish(lane.buffers.written());
+        lane.scratch.payload = Some(payload);
+        let subject = Subject { action: "PutRecord", target: "Firehose_20150804.PutRecord", stream, most: ANSWER };
+        self.run(&mut lane, &subject, deadline, reply, &mut |lane, reply| {
+            answer::put_record(&lane.buffers.body, reply).map(|()| Verdict::Done)
+        })
+    }
+
+    /// Puts up to 500 records in one call; those that are refused are sent again, and only those.
+    pub(crate) fn put_record_batch(&self, stream: &str, records: &dyn Records, timeout: Option<Duration>, reply: &mut Reply) -> Result<()> {
+        #[cfg(feature = "test-hooks")]
+        assert!(self.settings.panics.as_deref() != Some("put"), "test.panic = put");
+        limits::stream_name(stream)?;
+        let count = records.count();
+        limits::batch(count, |index| records.size(index))?;
+        self.ready()?;
+        let deadline = self.deadline(timeout);
+        let mut lane = self.state().pool.take(deadline)?;
+        lane.scratch.pending.clear();
+        lane.scratch.pending.extend(0..u32::try_from(count).unwrap_or_default());
+        reply.expect_records(count);
+        write_batch(&mut lane, stream, records);
+        let most = ANSWER + count * ANSWER_PER_RECORD;
+        let subject = Subject { action: "PutRecordBatch", target: "Firehose_20150804.PutRecordBatch", stream, most };
+        let outcome = self.run(&mut lane, &subject, deadline, reply, &mut |lane, reply| {
+            batch::read(&mut lane.buffers.body, &mut lane.scratch.pending, reply)?;
+            let Some(error) = left(&lane.scratch.pending, &subject, reply) else { return Ok(Verdict::Done) };
+            match class(&lane.scratch.pending, reply) {
+                Some(class) => {
+                    write_batch(lane, stream, records);
+                    Ok(Verdict::Again(class, error))
+                }
+                None => Err(error),
+            }
+        });
+        outcome.map_err(|error| settle(error, &lane.scratch.pending, &subject, reply))
+    }
+
+    /// Calls any operation of the service with the JSON given.
+    pub(crate) fn call(&self, action: &str, json: &[u8], reply: &mut Reply) -> Result<()> {
+        if action.is_empty() || action.len() > 64 || !action.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            let shown: String = action.chars().take(80).collect();
+            let message =
+                format!("the action {shown:?} is not valid: it is 1 to 64 letters and digits, as ListDeliveryStreams");
+            return Err(Error::invalid(message));
+        }
+        self.ready()?;
+        let deadline: Instant = self.deadline(None);
+        let mut lane = self.state().pool.take(deadline)?;
+        let json = if json.is_empty() { b"{}" } else { json };
+        lane.buffers.start(json.len()).extend_from_slice(json);
+        lane.scratch.payload = None;
+        let target = format!("Firehose_20150804.{action}");
+        let subject = Subject { action, target: &target, stream: "", most: 4 * ANSWER };
+        self.run(&mut lane, &subject, deadline, reply, &mut |lane, reply| {
+            answer::check(&lane.buffers.body)?;
+            reply.body.set_bytes(&lane.buffers.body);
+            Ok(Verdict::Done)
+        })
+    }
+}
+
+/// Writes the pending records, hashing them on the way.
+fn write_batch(lane: &mut Lane<Scratch>, stream: &str, records: &dyn Records) {
+    let indices = || lane.scratch.pending.iter().map(|&index| usize::try_from(index).unwrap_or_default());
+    let length: usize = indices().map(|index| encode::record_length(records.size(index))).sum();
+    lane.buffers.start(256 + length);
+    let mut hash = BodyHash::new();
+    encode::open(lane.buffers.request(), stream, "Records");
+    for (n, index) in indices().enumerate() {
+        let body = lane.buffers.request();
+        body.push(if n == 0 { b'[' } else { b',' });
+        encode::record(body, records.get(index));
+        hash.follow(lane.buffers.written());
+    }
+    lane.buffers.request().extend_from_slice(b"]}");
+    lane.scratch.payload = Some(hash.finish(lane.buffers.written()));
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes.strip_suffix(b"\0").unwrap_or(bytes)).unwrap_or_default()
+}
+
+/// An error that counts the records that are left and quotes the first; `None` where none is left.
+fn left(pending: &[u32], subject: &Subject<'_>, reply: &Reply) -> Option<Error> {
+    let first = usize::try_from(*pending.first()?).unwrap_or_default();
+    let message = format!(
+        "{}: {} of {} records were refused; the one at index {first}: {}: {}; the result names each",
+        what(subject),
+        pending.len(),
+        reply.record_count(),
+        text(reply.error_code_at(first)),
+        text(reply.error_message_at(first)),
+    );
+    Some(Error::new(Kind::PartialFailure, message))
+}
+
+/// Why the pending records may be tried again: throttling if any of them was throttled; `None` if any code is final.
+fn class(pending: &[u32], reply: &Reply) -> Option<Class> {
+    let codes = pending.iter().map(|&index| text(reply.error_code_at(usize::try_from(index).unwrap_or_default())));
+    let classes: Option<Vec<Class>> = codes.map(|code| classify(code, 0)).collect();
+    classes.map(|classes| if classes.contains(&Class::Throttling) { Class::Throttling } else { Class::Transient })
+}
+
+/// A batch did not get through as a whole: every record that is left gets the code of what ended it, and the call is
+/// a partial failure where some were delivered before.
+fn settle(error: Error, pending: &[u32], subject: &Subject<'_>, reply: &mut Reply) -> Error {
+    if error.kind == Kind::PartialFailure {
+        return error;
+    }
+    let code = match reply.error_code.as_str() {
+        "" => error.kind.name().to_owned(),
+        code => code.to_owned(),
+    };
+    let (code, message) = (reply.store(&code), reply.store(&error.message));
+    for &index in pending {
+        reply.refused(usize::try_from(index).unwrap_or_default(), code, message);
+    }
+    if pending.len() == reply.record_count() {
+        return error;
+    }
+    let message = format!(
+        "{}: {} of {} records were not delivered: {}",
+        what(subject),
+        pending.len(),
+        reply.record_count(),
+        error.message
+    );
+    Error::new(Kind::PartialFailure, message)
+}

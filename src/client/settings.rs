@@ -1,0 +1,422 @@
+//! The settings in force, checked and typed, each with where it came from.
+
+use crate::clock::Clock;
+use crate::config::endpoint::{self, Endpoint, Service};
+use crate::config::options::{OPTIONS, Shape, flag};
+use crate::config::{Config, Key, Setting, Sources};
+use crate::credentials::{Fixed, Missing, Provider};
+use crate::error::{Error, Kind, Result};
+use crate::http::{Proxies, Proxy, Roots};
+use crate::log::{Level, Listener, Log, Sink};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the caller set up, before it is resolved.
+#[derive(Default)]
+pub(crate) struct Setup {
+    /// The options.
+    pub(crate) config: Config,
+    /// The host's own source of keys.
+    pub(crate) provider: Option<Arc<dyn Provider>>,
+    /// The host's own log and the least severe level it wants.
+    pub(crate) log: Option<(Option<Level>, Arc<Listener>)>,
+}
+
+/// Which source of keys was chosen.
+pub(crate) struct Credential {
+    /// Asked for keys.
+    pub(crate) provider: Arc<dyn Provider>,
+    /// The sources before it, and why each was passed over.
+    pub(crate) passed_over: Vec<String>,
+}
+
+/// Everything a client is made with. Immutable, and the same in a forked child.
+pub(crate) struct Settings {
+    /// Option, value and source, in the order of the table; secrets are not in it.
+    pub(crate) shown: Vec<(&'static str, Setting)>,
+    /// Where requests go; `None` where neither region nor endpoint is known.
+    pub(crate) endpoint: Option<Endpoint>,
+    /// The region that is signed for.
+    pub(crate) region: Option<Setting>,
+    /// Whose keys.
+    pub(crate) credential: Credential,
+    /// Whom to trust.
+    pub(crate) roots: Roots,
+    /// Ways through proxies.
+    pub(crate) proxies: Proxies,
+    /// For a connection.
+    pub(crate) connect_timeout: Duration,
+    /// For a wait.
+    pub(crate) read_timeout: Duration,
+    /// For a call.
+    pub(crate) operation_timeout: Duration,
+    /// Requests of a call.
+    pub(crate) max_attempts: u32,
+    /// Slow down when throttled.
+    pub(crate) adaptive: bool,
+    /// Calls at once.
+    pub(crate) max_connections: usize,
+    /// Learn from the service's clock.
+    pub(crate) correct_skew: bool,
+    /// The `User-Agent`.
+    pub(crate) user_agent: String,
+    /// Who hears of it.
+    pub(crate) log: Log,
+    /// The wall clock.
+    pub(crate) clock: Clock,
+    /// Where a test wants a panic.
+    #[cfg(feature = "test-hooks")]
+    pub(crate) panics: Option<String>,
+}
+
+/// Reads settings one by one and notes each for `describe`.
+struct Reader<'a> {
+    sources: &'a Sources<'a>,
+    shown: Vec<(&'static str, Setting)>,
+}
+
+impl Reader<'_> {
+    fn get(&mut self, key: Key) -> Result<Option<Setting>> {
+        let setting = self.sources.setting(key)?;
+        let option = OPTIONS.get(key as usize);
+        if let (Some(setting), Some(option)) = (&setting, option) {
+            let value = match option.shape {
+                Shape::Secret => return Ok(Some(setting.clone())),
+                Shape::Url => without_userinfo(&setting.value),
+                _ if key == Key::AccessKeyId => return Ok(Some(setting.clone())),
+                _ if key == Key::CaPem => format!("{} bytes", setting.value.len()),
+                _ => setting.value.clone(),
+            };
+            self.shown.push((option.name, Setting { value, source: setting.source.clone() }));
+        }
+        Ok(setting)
+    }
+
+    fn flag(&mut self, key: Key) -> Result<bool> {
+        Ok(self.get(key)?.and_then(|setting| flag(&setting.value)).unwrap_or(false))
+    }
+
+    fn number(&mut self, key: Key) -> Result<i64> {
+        Ok(self.get(key)?.and_then(|setting| setting.value.parse().ok()).unwrap_or(0))
+    }
+
+    fn millis(&mut self, key: Key) -> Result<Duration> {
+        Ok(Duration::from_millis(u64::try_from(self.number(key)?).unwrap_or(0)))
+    }
+
+    fn word(&mut self, key: Key) -> Result<String> {
+        Ok(self.get(key)?.map(|setting| setting.value.to_ascii_lowercase()).unwrap_or_default())
+    }
+}
+
+/// A URL without the part that may hold a password.
+fn without_userinfo(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    let bare = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    if scheme.is_empty() { format!("{bare}{tail}") } else { format!("{scheme}://{bare}{tail}") }
+}
+
+impl Settings {
+    /// Resolves a set-up. Reads the environment and the shared files, and nothing else.
+    pub(crate) fn resolve(setup: &Setup, environment: &dyn Fn(&str) -> Option<String>) -> Result<Settings> {
+        let sources = Sources::open(&setup.config, environment)?;
+        let mut read = Reader { sources: &sources, shown: Vec::new() };
+        let log = log(setup, &mut read)?;
+        let (fips, dualstack) = (read.flag(Key::UseFips)?, read.flag(Key::UseDualstack)?);
+        let region = read.get(Key::Region)?;
+        let custom = read.get(Key::Endpoint)?;
+        let (endpoint, region) = place(region, custom, fips, dualstack)?;
+        for key in [Key::Profile, Key::ConfigFile, Key::CredentialsFile] {
+            read.get(key)?;
+        }
+        let credential = credential(setup, &mut read, &log)?;
+        let roots = match (read.get(Key::CaPem)?, read.get(Key::CaBundle)?) {
+            (Some(pem), Some(bundle)) if bundle.source == "option" && pem.source == "option" => {
+                return Err(Error::invalid("both ca_bundle and ca_pem are set; set one of them"));
+            }
+            (Some(pem), _) => Roots::Pem(pem.value),
+            (None, Some(bundle)) => Roots::Bundle(bundle.value.into()),
+            (None, None) => Roots::System(sources.variable("SSL_CERT_FILE").map(Into::into)),
+        };
+        let proxies = proxies(&mut read)?;
+        let user_agent = user_agent(read.get(Key::AppId)?)?;
+        let settings = Settings {
+            endpoint,
+            region,
+            credential,
+            roots,
+            proxies,
+            connect_timeout: read.millis(Key::ConnectTimeoutMs)?,
+            read_timeout: read.millis(Key::ReadTimeoutMs)?,
+            operation_timeout: read.millis(Key::OperationTimeoutMs)?,
+            max_attempts: u32::try_from(read.number(Key::MaxAttempts)?).unwrap_or(1),
+            adaptive: read.word(Key::RetryMode)? == "adaptive",
+            max_connections: usize::try_from(read.number(Key::MaxConnections)?).unwrap_or(1),
+            correct_skew: !read.flag(Key::DisableClockSkewCorrection)?,
+            user_agent,
+            log,
+            #[cfg(not(feature = "test-hooks"))]
+            clock: Clock::default(),
+            #[cfg(feature = "test-hooks")]
+            clock: Clock { offset_ms: read.number(Key::TestClockOffsetMs)? },
+            #[cfg(feature = "test-hooks")]
+            panics: read.get(Key::TestPanic)?.map(|setting| setting.value),
+            shown: read.shown,
+        };
+        Ok(settings)
+    }
+}
+
+fn log(setup: &Setup, read: &mut Reader<'_>) -> Result<Log> {
+    let fd = read.get(Key::LogFd)?.and_then(|setting| setting.value.parse().ok());
+    let level = match read.word(Key::LogLevel)?.as_str() {
+        "error" => Some(Level::Error),
+        "warn" => Some(Level::Warn),
+        "info" => Some(Level::Info),
+        "debug" => Some(Level::Debug),
+        _ => None,
+    };
+    let (level, sink) = match (&setup.log, fd) {
+        (Some((level, listener)), _) => (*level, Sink::Host(Arc::clone(listener))),
+        (None, Some(fd)) => (level, Sink::Descriptor(fd)),
+        (None, None) => (None, Sink::None),
+    };
+    Ok(Log {
+        level,
+        sink,
+        #[cfg(feature = "test-hooks")]
+        panics: read.get(Key::TestPanic)?.is_some_and(|setting| setting.value == "log"),
+    })
+}
+
+/// The endpoint and the region that is signed for.
+fn place(
+    region: Option<Setting>,
+    custom: Option<Setting>,
+    fips: bool,
+    dualstack: bool,
+) -> Result<(Option<Endpoint>, Option<Setting>)> {
+    if let Some(region) = &region {
+        endpoint::check_region(&region.value)?;
+    }
+    let Some(custom) = custom else {
+        let endpoint = region.as_ref().map(|region| endpoint::resolve(Service::Firehose, &region.value, fips, dualstack));
+        return Ok((endpoint.transpose()?, region));
+    };
+    let endpoint = endpoint::custom(&custom.value, fips, dualstack)?;
+    let region = region.or_else(|| {
+        let named = endpoint::region_of_host(&endpoint.host);
+        let source = if named.is_some() { "endpoint" } else { "default for an endpoint without one" };
+        Some(Setting { value: named.unwrap_or("us-east-1").into(), source: source.into() })
+    });
+    Ok((Some(endpoint), region))
+}
+
+/// The first source of the chain that has keys: options or the host's callback, environment, profile.
+fn credential(setup: &Setup, read: &mut Reader<'_>, log: &Log) -> Result<Credential> {
+    let sources = read.sources;
+    let mut passed_over = Vec::new();
+    let chosen = |provider: Arc<dyn Provider>, passed_over: Vec<String>| {
+        // What is wrong with files that are not needed is worth a word, not an error.
+        if let Some(flaw) = &sources.flaw {
+            log.write(Level::Warn, format_args!("the shared files are passed over: {flaw}"));
+        }
+        Ok(Credential { provider, passed_over })
+    };
+    let [id, secret, token] =
+        [Key::AccessKeyId, Key::SecretAccessKey, Key::SessionToken].map(|key| read.get(key).ok().flatten());
+    match (&setup.provider, id, secret) {
+        (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
+            return Err(Error::invalid("both access_key_id and a credentials callback are set; set one of them"));
+        }
+        (Some(provider), None, None) => return chosen(Arc::clone(provider), passed_over),
+        (None, Some(id), Some(secret)) => {
+            let token = token.map(|token| token.value);
+            let keys = Fixed::new("the options".into(), &id.value, &secret.value, token.as_deref());
+            return chosen(Arc::new(keys), passed_over);
+        }
+        (None, Some(_), None) => return Err(Error::invalid("access_key_id is set and secret_access_key is not")),
+        (None, None, Some(_)) => return Err(Error::invalid("secret_access_key is set and access_key_id is not")),
+        (None, None, None) => passed_over.push("options: access_key_id is not set, nor is a callback".to_owned()),
+    }
+    let [id, secret, token] =
+        ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].map(|name| sources.variable(name));
+    match (id, secret) {
+        (Some(id), Some(secret)) => {
+            let keys = Fixed::new("the environment".into(), &id, &secret, token.as_deref());
+            return chosen(Arc::new(keys), passed_over);
+        }
+        (None, None) => passed_over.push("environment: AWS_ACCESS_KEY_ID is not set".to_owned()),
+        (id, _) => {
+            let (set, unset) = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY");
+            let (set, unset) = if id.is_some() { (set, unset) } else { (unset, set) };
+            let message = format!("the environment has {set} and lacks {unset}; set both or neither");
+            return Err(Error::new(Kind::CredentialsFailed, message));
+        }
+    }
+    if let Some(flaw) = &sources.flaw {
+        return Err(flaw.clone());
+    }
+    let key = |name: &str| sources.profile()?.get(name).map(str::trim).filter(|value| !value.is_empty());
+    match (key("aws_access_key_id"), key("aws_secret_access_key")) {
+        (Some(id), Some(secret)) => {
+            let keys = Fixed::new(sources.profile_source(), id, secret, key("aws_session_token"));
+            return chosen(Arc::new(keys), passed_over);
+        }
+        (None, None) => {
+            let why = if sources.profile().is_some() { "has no aws_access_key_id" } else { "is not there" };
+            passed_over.push(format!("{}: it {why}", sources.profile_source()));
+        }
+        (id, _) => {
+            let missing = if id.is_some() { "aws_secret_access_key" } else { "aws_access_key_id" };
+            let message = format!("{} has no {missing}; a profile has both or neither", sources.profile_source());
+            return Err(Error::new(Kind::CredentialsFailed, message));
+        }
+    }
+    Ok(Credential { provider: Arc::new(Missing { asked: passed_over.clone() }), passed_over })
+}
+
+fn proxies(read: &mut Reader<'_>) -> Result<Proxies> {
+    let except = read.get(Key::NoProxy)?.map(|setting| setting.value).unwrap_or_default();
+    if let Some(setting) = read.get(Key::Proxy)? {
+        let proxy = Proxy::parse(&setting.value, "the option proxy")?;
+        return Ok(Proxies { http: Some(proxy.clone()), https: Some(proxy), except });
+    }
+    let sources = read.sources;
+    let mut find = |names: &[&str]| {
+        let found = names.iter().find_map(|name| Some((*name, sources.variable(name)?)));
+        let Some((name, value)) = found else { return Ok(None) };
+        let shown = Setting { value: without_userinfo(&value), source: name.into() };
+        read.shown.push(("proxy", shown));
+        Proxy::parse(&value, &format!("the variable {name}")).map(Some)
+    };
+    // In a CGI program HTTP_PROXY is a header that a client chose.
+    let cgi = sources.variable("REQUEST_METHOD").is_some();
+    let http: &[&str] = if cgi { &["http_proxy"] } else { &["http_proxy", "HTTP_PROXY"] };
+    Ok(Proxies { http: find(http)?, https: find(&["HTTPS_PROXY", "https_proxy"])?, except })
+}
+
+fn user_agent(app: Option<Setting>) -> Result<String> {
+    let mut text = format!(
+        "libfirehose/{} ua/2.1 os/{} lang/rust",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS
+    );
+    if let Some(app) = app {
+        let good = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if app.value.len() > 50 || !app.value.bytes().all(good) {
+            return Err(Error::invalid(format!(
+                "app_id (from {}) is not valid: at most 50 letters, digits and !#$%&'*+-.^_`|~",
+                app.source
+            )));
+        }
+        text.push_str(" app/");
+        text.push_str(&app.value);
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    fn resolve(options: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<Settings> {
+        let mut setup = Setup::default();
+        for (name, value) in options {
+            setup.config.set(name, value)?;
+        }
+        let environment: HashMap<String, String> =
+            environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Settings::resolve(&setup, &|name| environment.get(name).cloned())
+    }
+
+    fn shown(settings: &Settings, name: &str) -> (String, String) {
+        let (_, setting) = settings.shown.iter().find(|(other, _)| *other == name).unwrap();
+        (setting.value.clone(), setting.source.clone())
+    }
+
+    fn pair(value: &str, source: &str) -> (String, String) {
+        (value.into(), source.into())
+    }
+
+    fn files(name: &str, config: &str) -> (std::path::PathBuf, String) {
+        let dir = std::env::temp_dir().join(format!("firehose-settings-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(dir.join(".aws")).unwrap();
+        std::fs::write(dir.join(".aws/config"), config).unwrap();
+        let home = dir.display().to_string();
+        (dir, home)
+    }
+
+    #[test]
+    fn option_before_environment_before_profile_before_default() {
+        let (dir, home) = files("order", "[default]\nregion = eu-west-3\nmax_attempts = 7\n");
+        let environment = [("HOME", home.as_str())];
+        let settings = resolve(&[], &environment).unwrap();
+        assert_eq!(shown(&settings, "region").0, "eu-west-3");
+        assert!(shown(&settings, "region").1.starts_with("profile default in "));
+        assert_eq!(settings.max_attempts, 7);
+        let environment = [("HOME", home.as_str()), ("AWS_DEFAULT_REGION", "eu-west-2"), ("AWS_MAX_ATTEMPTS", "5")];
+        let settings = resolve(&[], &environment).unwrap();
+        assert_eq!(shown(&settings, "region"), pair("eu-west-2", "AWS_DEFAULT_REGION"));
+        assert_eq!(settings.max_attempts, 5);
+        let settings = resolve(&[("region", "eu-west-1"), ("max_attempts", "1")], &environment).unwrap();
+        assert_eq!(shown(&settings, "region"), pair("eu-west-1", "option"));
+        assert_eq!(settings.endpoint.unwrap().host, "firehose.eu-west-1.amazonaws.com");
+        assert_eq!(resolve(&[], &[]).unwrap().max_attempts, 3);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn keys_and_endpoints_of_a_profile() {
+        let text = "[profile p]\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = hush\nservices = s\n\
+                    [services s]\nfirehose =\n  endpoint_url = http://localhost:4566\n\
+                    [profile half]\naws_access_key_id = AKIDHALF\n";
+        let (dir, home) = files("keys", text);
+        let settings = resolve(&[("profile", "p")], &[("HOME", &home)]).unwrap();
+        assert_eq!(settings.endpoint.unwrap().port, 4566);
+        assert_eq!(settings.region.unwrap().value, "us-east-1");
+        assert_eq!(settings.credential.provider.fetch().unwrap().access_key_id, "AKIDPROFILE");
+        assert_eq!(settings.credential.passed_over.len(), 2);
+        let ignored = [("HOME", home.as_str()), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"), ("AWS_PROFILE", "p")];
+        assert!(resolve(&[], &ignored).unwrap().endpoint.is_none());
+        for profile in ["half", "nobody"] {
+            let error = resolve(&[("profile", profile)], &[("HOME", &home)]).err().unwrap();
+            assert_eq!(error.kind, Kind::CredentialsFailed);
+            assert!(error.message.contains(profile) && !error.message.contains("AKIDHALF"), "{}", error.message);
+        }
+        let given = [("HOME", home.as_str()), ("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "B")];
+        assert_eq!(resolve(&[("profile", "nobody")], &given).unwrap().credential.provider.name(), "the environment");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (options, environment, words) in [
+            (&[("access_key_id", "A")][..], &[][..], "secret_access_key is not"),
+            (&[], &[("AWS_MAX_ATTEMPTS", "many")], "AWS_MAX_ATTEMPTS"),
+            (&[], &[("AWS_SECRET_ACCESS_KEY", "hush")], "lacks AWS_ACCESS_KEY_ID"),
+            (&[], &[("HTTPS_PROXY", "socks5://hush@x")], "HTTPS_PROXY"),
+            (&[], &[("AWS_ENDPOINT_URL", "ftp://x")], "ftp"),
+            (&[("app_id", "a b")], &[], "app_id"),
+            (&[("region", "eu west")], &[], "region"),
+            (&[("endpoint", "http://x"), ("use_fips", "true")], &[], "FIPS"),
+        ] {
+            let message = resolve(options, environment).err().unwrap().message;
+            assert!(message.contains(words) && !message.contains("hush"), "{message}");
+        }
+        let settings = resolve(&[], &[("AWS_MAX_ATTEMPTS", " "), ("AWS_ENDPOINT_URL", "")]).unwrap();
+        let error = settings.credential.provider.fetch().unwrap_err();
+        assert_eq!((error.kind, error.message.lines().count()), (Kind::NoCredentials, 4));
+        assert!(settings.endpoint.is_none());
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let settings = resolve(&[("proxy", "http://me:hush@p:1/x@y")], &[]).unwrap();
+        assert_eq!(shown(&settings, "proxy"), pair("http://p:1/x@y", "option"));
+        assert_eq!(without_userinfo("me:hush@p:1"), "p:1");
+    }
+}

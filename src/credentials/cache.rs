@@ -1,0 +1,249 @@
+//! The keys in use, fetched once for all threads and renewed ahead of their end by whoever comes first.
+//!
+//! No lock is held while a source is asked, and nobody waits while there are keys that are still good.
+
+use super::{Credentials, Provider};
+use crate::error::{Error, Kind, Result};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Renewal begins this long before the end, and up to as long again earlier, so that a fleet does not renew at once.
+const AHEAD: i64 = 300;
+/// The longest pause after a failed renewal.
+const LONGEST_PAUSE: i64 = 60;
+
+/// The cache of a client.
+pub(crate) struct Cache {
+    provider: Arc<dyn Provider>,
+    state: Mutex<State>,
+    done: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    current: Option<Arc<Credentials>>,
+    /// Seconds since 1970 from which on they are renewed.
+    renew_at: i64,
+    fetching: bool,
+    failures: u32,
+    /// Counts the fetches that have ended.
+    round: u64,
+    error: Option<Error>,
+}
+
+/// Ends a fetch even where the source panics.
+struct Fetching<'a>(&'a Cache);
+
+impl Drop for Fetching<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        if state.fetching {
+            state.fetching = false;
+            state.round += 1;
+            state.error = Some(Error::new(Kind::Internal, "the source of credentials panicked"));
+        }
+        self.0.done.notify_all();
+    }
+}
+
+impl Cache {
+    /// Nothing is fetched yet.
+    pub(crate) fn new(provider: Arc<dyn Provider>) -> Cache {
+        Cache { provider, state: Mutex::default(), done: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keys that are good at `now` (seconds since 1970, by the corrected clock); `random` is in [0, 1). Waits until
+    /// `deadline` at the most, and only where there are none.
+    pub(crate) fn get(&self, now: i64, random: f64, deadline: Instant) -> Result<Arc<Credentials>> {
+        let mut state = self.lock();
+        loop {
+            let good = state.current.clone().filter(|keys| keys.expires_at.is_none_or(|end| now < end));
+            match good {
+                Some(keys) if state.fetching || now < state.renew_at => return Ok(keys),
+                None if state.fetching => {
+                    let round = state.round;
+                    while state.round == round {
+                        let left = deadline.saturating_duration_since(Instant::now());
+                        if left.is_zero() {
+                            let source = self.provider.name();
+                            let message = format!("no credentials from {source} in time: operation_timeout_ms ran out");
+                            return Err(Error::new(Kind::Timeout, message));
+                        }
+                        state = self.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+                    }
+                    if let Some(error) = &state.error {
+                        return Err(error.clone());
+                    }
+                }
+                good => {
+                    state.fetching = true;
+                    drop(state);
+                    return self.fetch(now, random, good);
+                }
+            }
+        }
+    }
+
+    fn fetch(&self, now: i64, random: f64, good: Option<Arc<Credentials>>) -> Result<Arc<Credentials>> {
+        let guard = Fetching(self);
+        let fetched = self.provider.fetch();
+        let mut state = self.lock();
+        state.fetching = false;
+        state.round += 1;
+        let outcome = match fetched {
+            Ok(keys) if keys.expires_at.is_some_and(|end| end <= now) => {
+                let why = "they have expired already; check this machine's clock and the source";
+                Err(super::failed(self.provider.name(), why))
+            }
+            Ok(keys) => {
+                let keys = Arc::new(keys);
+                state.renew_at = keys.expires_at.map_or(i64::MAX, |end| renew_at(now, end, random));
+                state.current = Some(Arc::clone(&keys));
+                state.failures = 0;
+                state.error = None;
+                Ok(keys)
+            }
+            Err(error) => {
+                state.failures = state.failures.saturating_add(1);
+                let pause = 1i64.checked_shl(state.failures.min(6)).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
+                state.renew_at = now + pause;
+                state.error = Some(error.clone());
+                // Old keys that are still good are better than none.
+                good.ok_or(error)
+            }
+        };
+        drop(state);
+        drop(guard);
+        outcome
+    }
+
+    /// The service says that these keys have expired: they are not given out again.
+    pub(crate) fn reject(&self, keys: &Arc<Credentials>) {
+        let mut state = self.lock();
+        if state.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, keys)) {
+            state.current = None;
+        }
+    }
+
+    /// The keys in use, if any were needed yet, and the name of their source.
+    pub(crate) fn current(&self) -> (Option<Arc<Credentials>>, &str) {
+        (self.lock().current.clone(), self.provider.name())
+    }
+}
+
+/// When keys that end at `end` are renewed: some minutes ahead, but not in the first half of a short life.
+fn renew_at(now: i64, end: i64, random: f64) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "between 0 and AHEAD")]
+    let jitter = (random * AHEAD as f64) as i64;
+    (end - AHEAD - jitter).max(now + (end - now) / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    #[derive(Default)]
+    struct Source {
+        calls: AtomicUsize,
+        end: AtomicI64,
+        broken: AtomicBool,
+        slow: AtomicBool,
+    }
+
+    impl Provider for Source {
+        fn fetch(&self) -> Result<Credentials> {
+            let n = self.calls.fetch_add(1, Ordering::SeqCst);
+            if self.slow.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            if self.broken.load(Ordering::SeqCst) {
+                return Err(super::super::failed("the test", "it is broken"));
+            }
+            let end = self.end.load(Ordering::SeqCst);
+            Ok(Credentials::checked(&format!("KEY{n}"), "secret", None, (end > 0).then_some(end)).unwrap())
+        }
+
+        fn name(&self) -> &str {
+            "the test"
+        }
+    }
+
+    fn cache(end: i64) -> (Arc<Source>, Cache) {
+        let source = Arc::new(Source::default());
+        source.end.store(end, Ordering::SeqCst);
+        (Arc::clone(&source), Cache::new(source))
+    }
+
+    fn id(cache: &Cache, now: i64) -> Result<String> {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        cache.get(now, 0.5, deadline).map(|keys| keys.access_key_id.clone())
+    }
+
+    #[test]
+    fn keys_are_renewed_ahead_and_old_ones_serve_when_that_fails() {
+        let (source, cache) = cache(10_000);
+        assert_eq!(id(&cache, 0).unwrap(), "KEY0");
+        assert_eq!(id(&cache, 9_549).unwrap(), "KEY0");
+        source.broken.store(true, Ordering::SeqCst);
+        assert_eq!(id(&cache, 9_550).unwrap(), "KEY0");
+        assert_eq!(id(&cache, 9_551).unwrap(), "KEY0");
+        assert_eq!(source.calls.load(Ordering::SeqCst), 2, "a failed renewal is not repeated at once");
+        assert_eq!(id(&cache, 10_000).unwrap_err().kind, Kind::CredentialsFailed);
+        source.broken.store(false, Ordering::SeqCst);
+        source.end.store(20_000, Ordering::SeqCst);
+        assert_eq!(id(&cache, 10_001).unwrap(), "KEY3");
+    }
+
+    #[test]
+    fn many_threads_cause_one_fetch() {
+        let (source, cache) = cache(0);
+        source.slow.store(true, Ordering::SeqCst);
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| assert_eq!(id(&cache, 0).unwrap(), "KEY0"));
+            }
+        });
+        assert_eq!(source.calls.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn nobody_waits_while_old_keys_are_good() {
+        let (source, cache) = cache(1000);
+        id(&cache, 0).unwrap();
+        source.slow.store(true, Ordering::SeqCst);
+        source.end.store(9000, Ordering::SeqCst);
+        std::thread::scope(|scope| {
+            scope.spawn(|| id(&cache, 900).unwrap());
+            while source.calls.load(Ordering::SeqCst) < 2 {
+                std::thread::yield_now();
+            }
+            let begun = Instant::now();
+            assert_eq!(id(&cache, 900).unwrap(), "KEY0");
+            assert!(begun.elapsed() < Duration::from_millis(50));
+        });
+        assert_eq!(id(&cache, 900).unwrap(), "KEY1");
+    }
+
+    #[test]
+    fn rejected_keys_are_not_given_out_again() {
+        let (_, cache) = cache(0);
+        let keys = cache.get(0, 0.0, Instant::now()).unwrap();
+        cache.reject(&keys);
+        cache.reject(&keys);
+        assert_eq!(id(&cache, 0).unwrap(), "KEY1");
+    }
+
+    #[test]
+    fn short_lives_are_halved() {
+        assert_eq!(renew_at(0, 3600, 0.0), 3300);
+        assert_eq!(renew_at(0, 3600, 1.0), 3000);
+        assert_eq!(renew_at(0, 2, 0.5), 1);
+        assert_eq!(renew_at(100, 700, 1.0), 400);
+    }
+}

@@ -1,0 +1,193 @@
+//! A connected socket, plain or TLS, whose every wait ends in time.
+//!
+//! The socket blocks, with the kernel's own time limits: a send and a receive are then one system call each. The
+//! limits are changed only when a call's own would be missed by more than a few milliseconds, which in a row of like
+//! calls is never.
+
+use crate::sys::socket;
+use rustls::ClientConnection;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+/// By how much the kernel's limit may be longer than the call's.
+const SLACK: Duration = Duration::from_millis(20);
+/// How much is sealed before it is sent.
+const SEALED: usize = 256 * 1024;
+
+/// How long a single operation may wait.
+#[derive(Clone, Copy)]
+pub(crate) struct Wait {
+    /// At most this long without progress.
+    pub(crate) idle: Duration,
+    /// Not past this instant.
+    pub(crate) until: Instant,
+}
+
+/// The socket and the limit that the kernel holds for it.
+pub(crate) struct Socket {
+    tcp: TcpStream,
+    limit: Duration,
+}
+
+impl Socket {
+    pub(crate) fn new(tcp: TcpStream) -> io::Result<Socket> {
+        tcp.set_nodelay(true)?;
+        Ok(Socket { tcp, limit: Duration::ZERO })
+    }
+
+    /// Makes the kernel's limit fit; an error where the time is up. `since` is when the wait began.
+    fn arm(&mut self, wait: Wait, since: Instant, now: Instant) -> io::Result<()> {
+        let end = wait.until.min(since + wait.idle);
+        let left = end.saturating_duration_since(now);
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        if self.limit > left + SLACK || self.limit + SLACK < left {
+            // The kernel takes zero for no limit.
+            let limit = left.max(Duration::from_millis(1));
+            self.tcp.set_read_timeout(Some(limit))?;
+            self.tcp.set_write_timeout(Some(limit))?;
+            self.limit = limit;
+        }
+        Ok(())
+    }
+
+    /// Repeats `step` until it makes progress, fails, or the time is up.
+    fn patiently<T>(&mut self, wait: Wait, mut step: impl FnMut(&TcpStream) -> io::Result<T>) -> io::Result<T> {
+        let since = Instant::now();
+        let mut now = since;
+        loop {
+            self.arm(wait, since, now)?;
+            match step(&self.tcp) {
+                Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
+                    now = Instant::now();
+                }
+                done => return done,
+            }
+        }
+    }
+}
+
+/// A socket with a wait, as rustls wants to see it.
+struct Timed<'a> {
+    socket: &'a mut Socket,
+    wait: Wait,
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.patiently(self.wait, |mut tcp| tcp.read(buffer))
+    }
+}
+
+impl Write for Timed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.patiently(self.wait, |mut tcp| tcp.write(bytes))
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.socket.patiently(self.wait, |tcp| socket::send_vectored(tcp, pieces))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A connection on which bytes can be sent and received.
+pub(crate) struct Stream {
+    socket: Socket,
+    tls: Option<Box<ClientConnection>>,
+}
+
+impl Stream {
+    /// Without TLS.
+    pub(crate) fn plain(socket: Socket) -> Stream {
+        Stream { socket, tls: None }
+    }
+
+    /// Shakes hands. The error holds a `rustls::Error` where the peer or its certificate is at fault.
+    pub(crate) fn secure(self, session: ClientConnection, wait: Wait) -> io::Result<Stream> {
+        let mut session = Box::new(session);
+        let mut socket = self.socket;
+        session.set_buffer_limit(None);
+        while session.is_handshaking() {
+            let mut timed = Timed { socket: &mut socket, wait };
+            while session.wants_write() {
+                session.write_tls(&mut timed)?;
+            }
+            if session.is_handshaking() && session.read_tls(&mut timed)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if let Err(error) = session.process_new_packets() {
+                // The alert tells the peer why; if it does not get through, the reason stays the same.
+                let _ = session.write_tls(&mut timed);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+        }
+        let mut timed = Timed { socket: &mut socket, wait };
+        while session.wants_write() {
+            session.write_tls(&mut timed)?;
+        }
+        Ok(Stream { socket, tls: Some(session) })
+    }
+
+    /// Sends everything.
+    pub(crate) fn send(&mut self, bytes: &[u8], wait: Wait) -> io::Result<()> {
+        let Some(session) = &mut self.tls else {
+            let mut rest = bytes;
+            while !rest.is_empty() {
+                let sent = self.socket.patiently(wait, |mut tcp| tcp.write(rest))?;
+                if sent == 0 {
+                    return Err(io::ErrorKind::WriteZero.into());
+                }
+                rest = rest.get(sent..).unwrap_or_default();
+            }
+            return Ok(());
+        };
+        let mut timed = Timed { socket: &mut self.socket, wait };
+        for part in bytes.chunks(SEALED) {
+            session.writer().write_all(part)?;
+            while session.wants_write() {
+                session.write_tls(&mut timed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends what comes, at most `most` bytes; 0 is the orderly end.
+    pub(crate) fn receive(&mut self, buffer: &mut Vec<u8>, most: usize, wait: Wait) -> io::Result<usize> {
+        let Some(session) = &mut self.tls else {
+            return self.socket.patiently(wait, |tcp| socket::receive(tcp, buffer, most));
+        };
+        let before = buffer.len();
+        loop {
+            buffer.resize(before + most, 0);
+            let read = session.reader().read(buffer.get_mut(before..).unwrap_or_default());
+            buffer.truncate(before + *read.as_ref().unwrap_or(&0));
+            match read {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+            let mut timed = Timed { socket: &mut self.socket, wait };
+            session.read_tls(&mut timed)?;
+            if let Err(error) = session.process_new_packets() {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+            // A key update or a ticket may want an answer.
+            while session.wants_write() {
+                session.write_tls(&mut timed)?;
+            }
+        }
+    }
+
+    /// Whether the peer has closed the connection, or said something unasked, while it lay idle.
+    pub(crate) fn is_stale(&self) -> bool {
+        // A TLS peer may have sent session tickets; those are read with the next answer.
+        match &self.tls {
+            None => socket::has_input(&self.socket.tcp),
+            Some(_) => socket::is_closed(&self.socket.tcp),
+        }
+    }
+}

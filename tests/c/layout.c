@@ -1,0 +1,29 @@
+/* Prints the layout of what crosses the border by value. */
+#include <firehose.h>
+
+#include <stdio.h>
+
+/* The tags are part of the contract: a C++ header of a caller declares them ahead. */
+struct firehose_record;
+struct firehose_put_options;
+_Static_assert(sizeof(struct firehose_record) == sizeof(firehose_record), "the tag names the same struct");
+_Static_assert(sizeof(struct firehose_put_options) == sizeof(firehose_put_options), "the tag names the same struct");
+
+#define SIZE(type) printf("sizeof " #type " %zu\n", sizeof(type))
+#define OFFSET(type, member) printf("offsetof " #type "." #member " %zu\n", offsetof(type, member))
+
+int main(void) {
+    SIZE(firehose_status);
+    SIZE(firehose_record);
+    OFFSET(firehose_record, data);
+    OFFSET(firehose_record, len);
+    SIZE(firehose_put_options);
+    OFFSET(firehose_put_options, struct_size);
+    OFFSET(firehose_put_options, data_is_base64);
+    OFFSET(firehose_put_options, partition_key);
+    OFFSET(firehose_put_options, explicit_hash_key);
+    OFFSET(firehose_put_options, sequence_number_for_ordering);
+    OFFSET(firehose_put_options, exclusive_minimum_sequence_number);
+    OFFSET(firehose_put_options, timeout_ms);
+    return 0;
+}

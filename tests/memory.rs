@@ -1,0 +1,152 @@
+//! The C programs once more under valgrind and under the sanitizers: no leak, no wrong access.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod support;
+
+use std::thread;
+
+use serde_json::{Value, json};
+use support::build::{How, Library};
+use support::run::Run;
+use support::server::Server;
+
+/// A program, its arguments, how much of its loops is run, and over what.
+struct Case {
+    source: &'static str,
+    arguments: &'static [&'static str],
+    scale: u32,
+    over: Over,
+    faults: Value,
+}
+
+#[derive(Clone, Copy)]
+enum Over {
+    Http,
+    Name,
+    Tls,
+    Nothing,
+}
+
+fn case(source: &'static str, arguments: &'static [&'static str], scale: u32, over: Over) -> Case {
+    Case { source, arguments, scale, over, faults: json!([]) }
+}
+
+fn cases() -> Vec<Case> {
+    let throttled = |times: u32| json!([{"kind": "throttle_records", "count": 100, "times": times}]);
+    let broken = json!([
+        {"kind": "reset_read", "probability": 0.2}, {"kind": "reset_middle", "probability": 0.2},
+        {"kind": "close_idle", "probability": 0.2},
+    ]);
+    let storm = [
+        "throttle",
+        "error",
+        "reset_before",
+        "reset_middle",
+        "truncate",
+        "garbage",
+        "no_record_id",
+        "hang",
+        "wrong_count",
+        "redirect",
+        "informational",
+        "chunked",
+        "huge",
+        "expired_token",
+    ];
+    let storm: Vec<Value> = storm.iter().map(|kind| json!({"kind": kind, "probability": 0.03})).collect();
+    vec![
+        case("arguments.c", &[], 100, Over::Http),
+        case("results.c", &[], 100, Over::Http),
+        case("threads.c", &[], 4, Over::Http),
+        case("threads.c", &[], 2, Over::Tls),
+        case("fork.c", &[], 2, Over::Http),
+        case("panic.c", &["put"], 100, Over::Http),
+        case("panic.c", &["lookup"], 100, Over::Name),
+        case("panic.c", &["log"], 100, Over::Http),
+        case("quiet.c", &["streams"], 100, Over::Http),
+        case("quiet.c", &["closed"], 100, Over::Tls),
+        case("no_leftovers.c", &[], 1, Over::Http),
+        case("no_leftovers.c", &[], 1, Over::Name),
+        Case { faults: throttled(2), ..case("batch.c", &["healed"], 100, Over::Http) },
+        Case { faults: throttled(1000), ..case("batch.c", &["final"], 100, Over::Http) },
+        case("limits.c", &[], 100, Over::Http),
+        case("callbacks.c", &[], 100, Over::Http),
+        case("config.c", &[], 100, Over::Nothing),
+        Case { faults: broken, ..case("signals.c", &["pipe"], 10, Over::Tls) },
+        Case { faults: Value::Array(storm), ..case("storm.c", &[], 2, Over::Tls) },
+        case("put.c", &["--call", "ListDeliveryStreams", "--data", "{}", "--count", "3"], 100, Over::Http),
+    ]
+}
+
+impl Case {
+    fn run(&self, how: How) -> (Run, Server) {
+        let server = Server::with(&self.faults);
+        let run = Run::built(self.source, Library::Checked, how).args(self.arguments).scale(self.scale);
+        let run = match self.over {
+            Over::Http => run.http(&server),
+            Over::Name => run.named(&server),
+            Over::Tls => run.tls(&server),
+            Over::Nothing => run,
+        };
+        (run, server)
+    }
+}
+
+/// Two at a time: the slowest of these programs waits more than it works.
+fn all(run: impl Fn(&Case) + Sync) {
+    let cases = cases();
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                    run(case);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn valgrind_finds_nothing() {
+    if !support::have("valgrind") {
+        return;
+    }
+    all(|case| {
+        let (run, _server) = case.run(How::Plain);
+        let took = run.valgrind().pass().took;
+        println!("{} {:?}: {:.1} s", case.source, case.arguments, took.as_secs_f64());
+    });
+}
+
+#[test]
+fn the_sanitizers_find_nothing() {
+    all(|case| {
+        let (run, _server) = case.run(How::Sanitized);
+        run.limit(120).pass();
+    });
+}
+
+/// The proof that both would speak: a program that leaks a result and reads what it has freed.
+#[test]
+fn a_leak_is_found() {
+    let server = Server::start();
+    let leak = |how| Run::built("leak.c", Library::Checked, how).http(&server);
+    let sanitized = leak(How::Sanitized).finish();
+    assert!(
+        !sanitized.status.success() && sanitized.stderr.contains("LeakSanitizer"),
+        "{}",
+        sanitized.stderr
+    );
+    if support::have("valgrind") {
+        let under = leak(How::Plain).valgrind().finish();
+        assert_eq!(under.status.code(), Some(99), "{}", under.stderr);
+    }
+}
