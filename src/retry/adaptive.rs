@@ -125,6 +125,6 @@ mod tests {
         control.update(1.0, true);
         let wait = control.take(1.0).unwrap();
         assert!((wait - 1.0 / 0.56).abs() < 1e-9, "{wait}");
-        assert_eq!(control.take(1.0 + wait), None);
+        assert_eq!(control.take(1.0 + wait + 1e-9), None);
     }
 }
