@@ -62,10 +62,13 @@ fn publish(root: &Path, header: &[u8]) {
         return;
     }
     if env::var("FIREHOSE_HEADER").is_ok_and(|mode| mode == "check") {
-        println!("cargo:error=include/firehose.h is not the one that src/ffi makes; build once and commit it");
+        println!(
+            "cargo:error=include/firehose.h is not the one that src/ffi makes; build once and commit it"
+        );
         std::process::exit(1);
     }
-    let packaged = root.components().any(|part| part.as_os_str() == "registry" || part.as_os_str() == "package");
+    let packaged =
+        root.components().any(|part| part.as_os_str() == "registry" || part.as_os_str() == "package");
     if packaged || env::var_os("DOCS_RS").is_some() {
         return;
     }

@@ -200,25 +200,9 @@ typedef struct firehose_credentials firehose_credentials;
 typedef struct firehose_result firehose_result;
 
 /**
- * A host's own source of keys. It calls firehose_credentials_set once, which copies, and returns 0; any other number
- * says that it failed and stands in the message of the call. It may run on any thread that makes a call, never on
- * two at once for one client, may take time (the callers wait only where there are no keys that are still good), must
- * not call the same client, and is not called any more once firehose_free has returned.
- */
-typedef int32_t (*firehose_credentials_fn)(void *user_data, firehose_credentials *out);
-
-/**
- * A host's own log. Levels are those of syslog: 3 error, 4 warning, 6 information, 7 debugging. The message is one
- * sentence without a line break at its end, valid during the callback only, and holds no secret. It may run on any
- * thread, on several at once, must not call the same client, and is not called any more once firehose_free has
- * returned.
- */
-typedef void (*firehose_log_fn)(void *user_data, int32_t level, const char *message);
-
-/**
  * What a single put may ask for. Set it to zero, then struct_size to its sizeof, then what is wanted.
  */
-typedef struct {
+typedef struct firehose_put_options {
   /**
    * sizeof(firehose_put_options)
    */
@@ -253,7 +237,7 @@ typedef struct {
 /**
  * One record of a batch: any bytes. (NULL, 0) is an empty record.
  */
-typedef struct {
+typedef struct firehose_record {
   /**
    * The bytes; only read, and only during the call.
    */
@@ -264,26 +248,260 @@ typedef struct {
   size_t len;
 } firehose_record;
 
+/**
+ * A host's own source of keys. It calls firehose_credentials_set once, which copies, and returns 0; any other number
+ * says that it failed and stands in the message of the call. It may run on any thread that makes a call, never on
+ * two at once for one client, may take time (the callers wait only where there are no keys that are still good), must
+ * not call the same client, and is not called any more once firehose_free has returned.
+ */
+typedef int32_t (*firehose_credentials_fn)(void *user_data,
+                                           struct firehose_credentials *out);
+
+/**
+ * A host's own log. Levels are those of syslog: 3 error, 4 warning, 6 information, 7 debugging. The message is one
+ * sentence without a line break at its end, valid during the callback only, and holds no secret. It may run on any
+ * thread, on several at once, must not call the same client, and is not called any more once firehose_free has
+ * returned.
+ */
+typedef void (*firehose_log_fn)(void *user_data, int32_t level, const char *message);
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
 
 /**
- * The version of the library, such as "1.0.0". Static; never freed. Does not block.
+ * Makes a client. Reads the environment and the shared config files now and never again; does no network I/O and
+ * takes no time to speak of. config may be NULL: all comes from the environment. On success *client is the caller's,
+ * who frees it with firehose_free; on failure it is set to NULL.
+ *
+ * Returns FIREHOSE_OK, FIREHOSE_INVALID_ARGUMENT for a setting that is wrong wherever it comes from, or
+ * FIREHOSE_CREDENTIALS_FAILED for a profile or environment that is. That no region or no keys are there is told by
+ * the first call that needs them.
  */
-const char *firehose_version(void);
+firehose_status firehose_client_new(const struct firehose_config *config,
+                                    struct firehose_client **client,
+                                    struct firehose_result *result);
 
 /**
- * The version of the library as a number, to compare with FIREHOSE_VERSION_NUMBER of the header that a program was
- * built with: major * 1000000 + minor * 1000 + patch.
+ * Describes a client as JSON in the result's body: each setting in force and where it came from, the endpoint, the
+ * source of keys and those passed over, the roots in use, the measured clock skew. Holds no secret. Sends nothing and
+ * does not block.
+ *
+ * Returns FIREHOSE_OK or FIREHOSE_INVALID_ARGUMENT.
  */
-uint32_t firehose_version_number(void);
+firehose_status firehose_client_describe(struct firehose_client *client,
+                                         struct firehose_result *result);
 
 /**
- * The name of an option that firehose_config_set takes, by its index from 0 on; NULL past the end. For programs that
- * list the options. Static; never freed. Does not block.
+ * Puts one record into a stream and waits for the service's answer. data is read during the call only; it is sent as
+ * base64, so any bytes will do, and nothing is added to them: a line needs its own newline. A stream's name has 1 to
+ * 64 of the characters a-z A-Z 0-9 _ . -; a record has at most 1,024,000 bytes. Failures that may pass are tried
+ * again, up to max_attempts and within operation_timeout_ms, so that a record may arrive twice. Blocks for that long
+ * at most.
+ *
+ * Returns FIREHOSE_OK once the service has the record (the result has its id), or any status but
+ * FIREHOSE_PARTIAL_FAILURE. After FIREHOSE_TIMEOUT, FIREHOSE_IO_FAILED and FIREHOSE_BAD_RESPONSE the record may have
+ * been written all the same.
  */
-const char *firehose_option_name(size_t index);
+firehose_status firehose_put_record(struct firehose_client *client,
+                                    const char *stream,
+                                    const void *data,
+                                    size_t len,
+                                    struct firehose_result *result);
+
+/**
+ * As firehose_put_record, with options, which may be NULL.
+ */
+firehose_status firehose_put_record_with(struct firehose_client *client,
+                                         const char *stream,
+                                         const void *data,
+                                         size_t len,
+                                         const struct firehose_put_options *options,
+                                         struct firehose_result *result);
+
+/**
+ * Puts 1 to 500 records, 4,194,304 bytes together, into a stream in one call and waits for the answer. Records that
+ * the service refuses are sent again, and only those. All is checked before anything is sent. The records are read
+ * during the call only. Blocks for operation_timeout_ms at most.
+ *
+ * Returns FIREHOSE_OK once the service has all of them; FIREHOSE_PARTIAL_FAILURE where some failed for good (the
+ * result tells of each under the index that it has here: firehose_result_record_id_at or
+ * firehose_result_error_code_at); any other status where none is known to have been taken.
+ */
+firehose_status firehose_put_record_batch(struct firehose_client *client,
+                                          const char *stream,
+                                          const struct firehose_record *records,
+                                          size_t count,
+                                          struct firehose_result *result);
+
+/**
+ * Calls any operation of the service: action is its name, such as "DescribeDeliveryStream", json its request, which
+ * is sent as it is ((NULL, 0) is {}). The answer is the result's body. Failures that may pass are tried again. Blocks
+ * for operation_timeout_ms at most.
+ *
+ * Returns FIREHOSE_OK, or any status but FIREHOSE_PARTIAL_FAILURE.
+ */
+firehose_status firehose_call(struct firehose_client *client,
+                              const char *action,
+                              const char *json,
+                              size_t json_len,
+                              struct firehose_result *result);
+
+/**
+ * Frees a client once no call is using it. NULL is ignored. In a forked child it frees nothing of the parent's.
+ */
+void firehose_free(struct firehose_client *client);
+
+/**
+ * Makes a config in which nothing is set. The caller frees it with firehose_config_free. Does not block. NULL only
+ * where a fault of the library was contained.
+ */
+struct firehose_config *firehose_config_new(void);
+
+/**
+ * Sets an option; name and value are copied, and "" unsets it. An option comes before the environment, which comes
+ * before the profile, which comes before the default. Does not block.
+ *
+ * Returns FIREHOSE_OK, or FIREHOSE_INVALID_ARGUMENT for an unknown name (the message suggests the nearest) or a bad
+ * value (the message says what is allowed); then nothing is changed.
+ */
+firehose_status firehose_config_set(struct firehose_config *config,
+                                    const char *name,
+                                    const char *value,
+                                    struct firehose_result *result);
+
+/**
+ * Lets the host give the keys: provider is called at the first call that needs keys and again shortly before they
+ * expire, once for all threads. user_data is handed to it as it is and must live as long as the clients made from
+ * this config. A NULL provider takes an earlier one back. Does not block. Keys as options and a provider exclude each
+ * other: firehose_client_new refuses both.
+ *
+ * Returns FIREHOSE_OK or FIREHOSE_INVALID_ARGUMENT.
+ */
+firehose_status firehose_config_set_credentials_provider(struct firehose_config *config,
+                                                         firehose_credentials_fn provider,
+                                                         void *user_data,
+                                                         struct firehose_result *result);
+
+/**
+ * Lets the host have the library's log: lines up to level (3 error, 4 warning, 6 information, 7 debugging; 0 for
+ * none). It comes before the options log_fd and log_level, which need no callback. user_data is handed to log as it
+ * is and must live as long as the clients made from this config. A NULL log takes an earlier one back. Does not block.
+ *
+ * Returns FIREHOSE_OK or FIREHOSE_INVALID_ARGUMENT.
+ */
+firehose_status firehose_config_set_log(struct firehose_config *config,
+                                        int32_t level,
+                                        firehose_log_fn log,
+                                        void *user_data,
+                                        struct firehose_result *result);
+
+/**
+ * Gives keys from within a firehose_credentials_fn. All strings are copied. session_token is NULL or "" for keys that
+ * have none; expires_at is in seconds since 1970, 0 for keys that never expire. What is called last counts. NULL or
+ * malformed keys make the call that needed them fail with FIREHOSE_CREDENTIALS_FAILED. Does not block.
+ */
+void firehose_credentials_set(struct firehose_credentials *out,
+                              const char *access_key_id,
+                              const char *secret_access_key,
+                              const char *session_token,
+                              int64_t expires_at);
+
+/**
+ * Frees a config. NULL is ignored. Clients made from it go on as they are.
+ */
+void firehose_config_free(struct firehose_config *config);
+
+/**
+ * Makes an empty result. The caller frees it with firehose_result_free. Does not block. NULL only where a fault of
+ * the library was contained; every call takes a NULL result.
+ */
+struct firehose_result *firehose_result_new(void);
+
+/**
+ * The status of the last call that filled the result: what that call returned.
+ */
+firehose_status firehose_result_status(const struct firehose_result *result);
+
+/**
+ * What failed, where, why, and what to do, in words for a person; "" after a success. Holds no secret.
+ */
+const char *firehose_result_message(const struct firehose_result *result);
+
+/**
+ * The service's own code of the last attempt, such as "ResourceNotFoundException".
+ */
+const char *firehose_result_error_code(const struct firehose_result *result);
+
+/**
+ * The HTTP status of the last attempt; 0: no answer came.
+ */
+int32_t firehose_result_http_status(const struct firehose_result *result);
+
+/**
+ * The service's id of the last attempt, which AWS Support asks for.
+ */
+const char *firehose_result_request_id(const struct firehose_result *result);
+
+/**
+ * How many requests the call made; 0 where nothing was sent.
+ */
+uint32_t firehose_result_attempts(const struct firehose_result *result);
+
+/**
+ * Whether the same call may succeed later, nothing else being changed.
+ */
+bool firehose_result_retryable(const struct firehose_result *result);
+
+/**
+ * The id that the service gave the record of firehose_put_record.
+ */
+const char *firehose_result_record_id(const struct firehose_result *result);
+
+/**
+ * Whether the stream encrypts what it stores, as the service says in its answer to a put.
+ */
+bool firehose_result_encrypted(const struct firehose_result *result);
+
+/**
+ * The JSON that firehose_call or firehose_client_describe gave; its length in bytes goes to len, which may be NULL.
+ */
+const char *firehose_result_body(const struct firehose_result *result,
+                                 size_t *len);
+
+/**
+ * How many records the batch had that the result tells of; 0 where nothing was sent.
+ */
+size_t firehose_result_record_count(const struct firehose_result *result);
+
+/**
+ * How many of those were not delivered, as far as is known.
+ */
+size_t firehose_result_failed_count(const struct firehose_result *result);
+
+/**
+ * The id of the record at an index of the batch; "" where it was not delivered, and past the end.
+ */
+const char *firehose_result_record_id_at(const struct firehose_result *result,
+                                         size_t index);
+
+/**
+ * Why the record at an index of the batch was not delivered: the service's code, or where it gave none the name of a
+ * status, such as "FIREHOSE_TIMEOUT"; "" for a delivered record, and past the end.
+ */
+const char *firehose_result_error_code_at(const struct firehose_result *result,
+                                          size_t index);
+
+/**
+ * The same in words.
+ */
+const char *firehose_result_error_message_at(const struct firehose_result *result,
+                                             size_t index);
+
+/**
+ * Frees a result and all strings it gave. NULL is ignored.
+ */
+void firehose_result_free(struct firehose_result *result);
 
 /**
  * The name of a status, such as "FIREHOSE_THROTTLED"; "FIREHOSE_UNKNOWN" for a number that is none. Static; never
@@ -305,237 +523,21 @@ bool firehose_status_at(size_t index,
                         firehose_status *status);
 
 /**
- * Makes an empty result. The caller frees it with firehose_result_free. Does not block. NULL only where a fault of
- * the library was contained; every call takes a NULL result.
+ * The version of the library, such as "1.0.0". Static; never freed. Does not block.
  */
-firehose_result *firehose_result_new(void);
+const char *firehose_version(void);
 
 /**
- * The status of the last call that filled the result: what that call returned.
+ * The version of the library as a number, to compare with FIREHOSE_VERSION_NUMBER of the header that a program was
+ * built with: major * 1000000 + minor * 1000 + patch.
  */
-firehose_status firehose_result_status(const firehose_result *result);
+uint32_t firehose_version_number(void);
 
 /**
- * What failed, where, why, and what to do, in words for a person; "" after a success. Holds no secret.
+ * The name of an option that firehose_config_set takes, by its index from 0 on; NULL past the end. For programs that
+ * list the options. Static; never freed. Does not block.
  */
-const char *firehose_result_message(const firehose_result *result);
-
-/**
- * The service's own code of the last attempt, such as "ResourceNotFoundException".
- */
-const char *firehose_result_error_code(const firehose_result *result);
-
-/**
- * The HTTP status of the last attempt; 0: no answer came.
- */
-int32_t firehose_result_http_status(const firehose_result *result);
-
-/**
- * The service's id of the last attempt, which AWS Support asks for.
- */
-const char *firehose_result_request_id(const firehose_result *result);
-
-/**
- * How many requests the call made; 0 where nothing was sent.
- */
-uint32_t firehose_result_attempts(const firehose_result *result);
-
-/**
- * Whether the same call may succeed later, nothing else being changed.
- */
-bool firehose_result_retryable(const firehose_result *result);
-
-/**
- * The id that the service gave the record of firehose_put_record.
- */
-const char *firehose_result_record_id(const firehose_result *result);
-
-/**
- * Whether the stream encrypts what it stores, as the service says in its answer to a put.
- */
-bool firehose_result_encrypted(const firehose_result *result);
-
-/**
- * The JSON that firehose_call or firehose_client_describe gave; its length in bytes goes to len, which may be NULL.
- */
-const char *firehose_result_body(const firehose_result *result,
-                                 size_t *len);
-
-/**
- * How many records the batch had that the result tells of; 0 where nothing was sent.
- */
-size_t firehose_result_record_count(const firehose_result *result);
-
-/**
- * How many of those were not delivered, as far as is known.
- */
-size_t firehose_result_failed_count(const firehose_result *result);
-
-/**
- * The id of the record at an index of the batch; "" where it was not delivered, and past the end.
- */
-const char *firehose_result_record_id_at(const firehose_result *result,
-                                         size_t index);
-
-/**
- * Why the record at an index of the batch was not delivered: the service's code, or where it gave none the name of a
- * status, such as "FIREHOSE_TIMEOUT"; "" for a delivered record, and past the end.
- */
-const char *firehose_result_error_code_at(const firehose_result *result,
-                                          size_t index);
-
-/**
- * The same in words.
- */
-const char *firehose_result_error_message_at(const firehose_result *result, size_t index);
-
-/**
- * Frees a result and all strings it gave. NULL is ignored.
- */
-void firehose_result_free(firehose_result *result);
-
-/**
- * Makes a config in which nothing is set. The caller frees it with firehose_config_free. Does not block. NULL only
- * where a fault of the library was contained.
- */
-firehose_config *firehose_config_new(void);
-
-/**
- * Sets an option; name and value are copied, and "" unsets it. An option comes before the environment, which comes
- * before the profile, which comes before the default. Does not block.
- *
- * Returns FIREHOSE_OK, or FIREHOSE_INVALID_ARGUMENT for an unknown name (the message suggests the nearest) or a bad
- * value (the message says what is allowed); then nothing is changed.
- */
-firehose_status firehose_config_set(firehose_config *config,
-                                    const char *name,
-                                    const char *value,
-                                    firehose_result *result);
-
-/**
- * Lets the host give the keys: provider is called at the first call that needs keys and again shortly before they
- * expire, once for all threads. user_data is handed to it as it is and must live as long as the clients made from
- * this config. A NULL provider takes an earlier one back. Does not block. Keys as options and a provider exclude each
- * other: firehose_client_new refuses both.
- *
- * Returns FIREHOSE_OK or FIREHOSE_INVALID_ARGUMENT.
- */
-firehose_status firehose_config_set_credentials_provider(firehose_config *config,
-                                                         firehose_credentials_fn provider,
-                                                         void *user_data,
-                                                         firehose_result *result);
-
-/**
- * Lets the host have the library's log: lines up to level (3 error, 4 warning, 6 information, 7 debugging; 0 for
- * none). It comes before the options log_fd and log_level, which need no callback. user_data is handed to log as it
- * is and must live as long as the clients made from this config. A NULL log takes an earlier one back. Does not block.
- *
- * Returns FIREHOSE_OK or FIREHOSE_INVALID_ARGUMENT.
- */
-firehose_status firehose_config_set_log(firehose_config *config,
-                                        int32_t level,
-                                        firehose_log_fn log,
-                                        void *user_data,
-                                        firehose_result *result);
-
-/**
- * Gives keys from within a firehose_credentials_fn. All strings are copied. session_token is NULL or "" for keys that
- * have none; expires_at is in seconds since 1970, 0 for keys that never expire. What is called last counts. NULL or
- * malformed keys make the call that needed them fail with FIREHOSE_CREDENTIALS_FAILED. Does not block.
- */
-void firehose_credentials_set(firehose_credentials *out,
-                              const char *access_key_id,
-                              const char *secret_access_key,
-                              const char *session_token,
-                              int64_t expires_at);
-
-/**
- * Frees a config. NULL is ignored. Clients made from it go on as they are.
- */
-void firehose_config_free(firehose_config *config);
-
-/**
- * Makes a client. Reads the environment and the shared config files now and never again; does no network I/O and
- * takes no time to speak of. config may be NULL: all comes from the environment. On success *client is the caller's,
- * who frees it with firehose_free; on failure it is set to NULL.
- *
- * Returns FIREHOSE_OK, FIREHOSE_INVALID_ARGUMENT for a setting that is wrong wherever it comes from, or
- * FIREHOSE_CREDENTIALS_FAILED for a profile or environment that is. That no region or no keys are there is told by
- * the first call that needs them.
- */
-firehose_status firehose_client_new(const firehose_config *config,
-                                    firehose_client **client,
-                                    firehose_result *result);
-
-/**
- * Describes a client as JSON in the result's body: each setting in force and where it came from, the endpoint, the
- * source of keys and those passed over, the roots in use, the measured clock skew. Holds no secret. Sends nothing and
- * does not block.
- *
- * Returns FIREHOSE_OK or FIREHOSE_INVALID_ARGUMENT.
- */
-firehose_status firehose_client_describe(firehose_client *client,
-                                         firehose_result *result);
-
-/**
- * Puts one record into a stream and waits for the service's answer. data is read during the call only; it is sent as
- * base64, so any bytes will do, and nothing is added to them: a line needs its own newline. A stream's name has 1 to
- * 64 of the characters a-z A-Z 0-9 _ . -; a record has at most 1,024,000 bytes. Failures that may pass are tried
- * again, up to max_attempts and within operation_timeout_ms, so that a record may arrive twice. Blocks for that long
- * at most.
- *
- * Returns FIREHOSE_OK once the service has the record (the result has its id), or any status but
- * FIREHOSE_PARTIAL_FAILURE. After FIREHOSE_TIMEOUT, FIREHOSE_IO_FAILED and FIREHOSE_BAD_RESPONSE the record may have
- * been written all the same.
- */
-firehose_status firehose_put_record(firehose_client *client,
-                                    const char *stream,
-                                    const void *data,
-                                    size_t len,
-                                    firehose_result *result);
-
-/**
- * As firehose_put_record, with options, which may be NULL.
- */
-firehose_status firehose_put_record_with(firehose_client *client,
-                                         const char *stream,
-                                         const void *data,
-                                         size_t len,
-                                         const firehose_put_options *options,
-                                         firehose_result *result);
-
-/**
- * Puts 1 to 500 records, 4,194,304 bytes together, into a stream in one call and waits for the answer. Records that
- * the service refuses are sent again, and only those. All is checked before anything is sent. The records are read
- * during the call only. Blocks for operation_timeout_ms at most.
- *
- * Returns FIREHOSE_OK once the service has all of them; FIREHOSE_PARTIAL_FAILURE where some failed for good (the
- * result tells of each under the index that it has here: firehose_result_record_id_at or
- * firehose_result_error_code_at); any other status where none is known to have been taken.
- */
-firehose_status firehose_put_record_batch(firehose_client *client,
-                                          const char *stream,
-                                          const firehose_record *records,
-                                          size_t count,
-                                          firehose_result *result);
-
-/**
- * Calls any operation of the service: action is its name, such as "DescribeDeliveryStream", json its request, which
- * is sent as it is ((NULL, 0) is {}). The answer is the result's body. Failures that may pass are tried again. Blocks
- * for operation_timeout_ms at most.
- *
- * Returns FIREHOSE_OK, or any status but FIREHOSE_PARTIAL_FAILURE.
- */
-firehose_status firehose_call(firehose_client *client,
-                              const char *action,
-                              const char *json,
-                              size_t json_len,
-                              firehose_result *result);
-
-/**
- * Frees a client once no call is using it. NULL is ignored. In a forked child it frees nothing of the parent's.
- */
-void firehose_free(firehose_client *client);
+const char *firehose_option_name(size_t index);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -62,8 +62,15 @@ impl Stamp {
                 *digit = b'0' + u8::try_from(value / weight % 10).unwrap_or_default();
             }
         };
-        let parts =
-            [(0, year / 100), (2, year % 100), (4, month), (6, day), (9, rest / 3600), (11, rest / 60 % 60), (13, rest % 60)];
+        let parts = [
+            (0, year / 100),
+            (2, year % 100),
+            (4, month),
+            (6, day),
+            (9, rest / 3600),
+            (11, rest / 60 % 60),
+            (13, rest % 60),
+        ];
         for (at, value) in parts {
             if let Some(out) = stamp.get_mut(at..at + 2) {
                 two(out, value);
@@ -94,7 +101,8 @@ pub(crate) fn parse_http_date(text: &str) -> Option<i64> {
     let month = i64::try_from(MONTHS.iter().position(|m| *m == name)?).ok()? + 1;
     let year = number(parts.next()?, 4)?;
     let mut time = parts.next()?.split(':');
-    let (hour, minute, second) = (number(time.next()?, 2)?, number(time.next()?, 2)?, number(time.next()?, 2)?);
+    let (hour, minute, second) =
+        (number(time.next()?, 2)?, number(time.next()?, 2)?, number(time.next()?, 2)?);
     let good = parts.next()? == "GMT" && parts.next().is_none() && time.next().is_none();
     instant(good, [year, month, day, hour, minute, second])
 }
@@ -108,7 +116,8 @@ fn number(text: &str, length: usize) -> Option<i64> {
 }
 
 fn instant(good: bool, [year, month, day, hour, minute, second]: [i64; 6]) -> Option<i64> {
-    let in_range = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
+    let in_range =
+        (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
     (good && in_range).then(|| days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 

@@ -81,7 +81,8 @@ impl Log {
         match &self.sink {
             Sink::None => {}
             Sink::Descriptor(fd) => {
-                let line = format!("firehose: {}: {}\n", level.name(), crate::text::one_line(&line.to_string()));
+                let line =
+                    format!("firehose: {}: {}\n", level.name(), crate::text::one_line(&line.to_string()));
                 crate::sys::output::write_line(*fd, line.as_bytes());
             }
             Sink::Host(listener) => listener(level, &line.to_string()),
@@ -100,7 +101,8 @@ mod tests {
         let ear = Arc::clone(&said);
         let mut log = Log::default();
         log.write(Level::Error, format_args!("nobody listens"));
-        log.sink = Sink::Host(Arc::new(move |level, line| ear.lock().unwrap().push(format!("{level:?} {line}"))));
+        log.sink =
+            Sink::Host(Arc::new(move |level, line| ear.lock().unwrap().push(format!("{level:?} {line}"))));
         log.write(Level::Error, format_args!("no level"));
         log.level = Some(Level::Warn);
         log.write(Level::Warn, format_args!("{}", 1));

@@ -111,9 +111,9 @@ impl Attempts<'_> {
         request.write(&mut scratch.canonical, &mut scratch.signed_headers);
         let scope = &self.state.scope;
         let known = scratch.key.take().filter(|(of, key)| Arc::ptr_eq(of, keys) && key.serves(stamp));
-        let (_, key) = scratch
-            .key
-            .insert(known.unwrap_or_else(|| (Arc::clone(keys), SigningKey::derive(&keys.secret, stamp, scope))));
+        let (_, key) = scratch.key.insert(
+            known.unwrap_or_else(|| (Arc::clone(keys), SigningKey::derive(&keys.secret, stamp, scope))),
+        );
         let signature = key.sign(&scratch.canonical, stamp, scope, &mut scratch.string_to_sign);
         let out = &mut scratch.authorization;
         authorization(out, &keys.access_key_id, stamp, scope, &scratch.signed_headers, &signature);

@@ -114,7 +114,11 @@ impl Client {
             retries += 1;
             self.settings.log.write(
                 Level::Info,
-                format_args!("attempt {number} failed, the next one in {} ms: {}", delay.as_millis(), setback.error),
+                format_args!(
+                    "attempt {number} failed, the next one in {} ms: {}",
+                    delay.as_millis(),
+                    setback.error
+                ),
             );
             std::thread::sleep(delay);
         }
@@ -185,6 +189,7 @@ impl Client {
             return match verdict {
                 Ok(Verdict::Done) => Ok(()),
                 Ok(Verdict::Again(class, error)) => {
+                    let error = Error::new(error.kind, format!("{}: {}", what(subject), error.message));
                     let asked = answer.header("x-amz-retry-after").and_then(parse_retry_after);
                     Err(Setback { error, class: Some(class), asked, free: false })
                 }
@@ -194,7 +199,8 @@ impl Client {
                 }
             };
         }
-        let setback = self.refused(state, subject, &answer, lane.buffers.body.as_slice(), skew, number, reply);
+        let setback =
+            self.refused(state, subject, &answer, lane.buffers.body.as_slice(), skew, number, reply);
         self.learn(state, setback.class == Some(Class::Throttling));
         if !*renewed && is_expired_token(reply.error_code.as_str()) {
             // Worth one more attempt with other keys, whatever the limit of attempts.
@@ -235,7 +241,8 @@ impl Client {
         let fault = Fault::read(answer.header("x-amzn-errortype"), body);
         reply.error_code.set(&fault.code);
         let kind = kind(&fault.code, status);
-        let endpoint = self.settings.endpoint.as_ref().map(|endpoint| endpoint.authority.as_str()).unwrap_or_default();
+        let endpoint =
+            self.settings.endpoint.as_ref().map(|endpoint| endpoint.authority.as_str()).unwrap_or_default();
         if kind == Kind::BadResponse {
             let message = format!(
                 "{}: {endpoint} answered with HTTP status {status}, which the service never does; redirects are not \
@@ -266,7 +273,7 @@ impl Client {
 }
 
 /// `PutRecord to the stream clicks`
-pub(super) fn what(subject: &Subject<'_>) -> String {
+fn what(subject: &Subject<'_>) -> String {
     match subject.stream {
         "" => subject.action.to_owned(),
         stream => format!("{} to the stream {stream}", subject.action),
@@ -283,7 +290,10 @@ fn late(error: Error, over: bool) -> Error {
 }
 
 fn exhausted(error: Error) -> Error {
-    let message = format!("{}; not retried: so many calls failed that the client's retry quota is used up", error.message);
+    let message = format!(
+        "{}; not retried: so many calls failed that the client's retry quota is used up",
+        error.message
+    );
     Error::new(error.kind, message)
 }
 

@@ -23,7 +23,8 @@ impl Client {
             Some(endpoint) if !endpoint.tls => Value::Null,
             _ => Value::String(state.tls.describe()),
         };
-        let region = settings.region.as_ref().map(|region| json!({ "value": region.value, "source": region.source }));
+        let region =
+            settings.region.as_ref().map(|region| json!({ "value": region.value, "source": region.source }));
         if let Some(region) = region {
             shown.insert("region".into(), region);
         }

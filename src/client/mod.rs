@@ -60,7 +60,8 @@ struct Scratch {
 
 impl State {
     fn new(settings: &Settings) -> State {
-        let authority = settings.endpoint.as_ref().map(|endpoint| endpoint.authority.as_str()).unwrap_or_default();
+        let authority =
+            settings.endpoint.as_ref().map(|endpoint| endpoint.authority.as_str()).unwrap_or_default();
         let started = settings.clock.monotonic();
         State {
             pool: Pool::new(settings.max_connections),
@@ -126,7 +127,6 @@ impl Client {
     fn deadline(&self, timeout: Option<Duration>) -> Instant {
         self.settings.clock.monotonic() + timeout.unwrap_or(self.settings.operation_timeout)
     }
-
 }
 
 impl From<Failure> for Error {

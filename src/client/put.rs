@@ -1,6 +1,6 @@
 //! Putting records, and every other operation of the service.
 
-use super::call::{Subject, Verdict, what};
+use super::call::{Subject, Verdict};
 use super::{Client, Scratch};
 use crate::error::{Error, Kind, Result};
 use crate::http::Lane;
@@ -37,34 +37,52 @@ const ANSWER_PER_RECORD: usize = 1024;
 
 impl Client {
     /// Puts one record.
-    pub(crate) fn put_record(&self, stream: &str, data: &[u8], options: PutOptions<'_>, reply: &mut Reply) -> Result<()> {
+    pub(crate) fn put_record(
+        &self,
+        stream: &str,
+        data: &[u8],
+        options: PutOptions<'_>,
+        reply: &mut Reply,
+    ) -> Result<()> {
         #[cfg(feature = "test-hooks")]
         assert!(self.settings.panics.as_deref() != Some("put"), "test.panic = put");
         limits::stream_name(stream)?;
         limits::record(if options.base64 { encode::check_base64(data)? } else { data.len() })?;
         self.ready()?;
         let deadline = self.deadline(options.timeout);
-        let mut lane = self.state().pool.take(deadline)?;
-        let members: usize = options.members.iter().map(|(name, value)| name.len() + 6 * value.map_or(0, str::len)).sum();
-        let body = lane.buffers.start(256 + members + encode::record_length(data.len()));
-        encode::open(body, stream, "Record");
-        if options.base64 { encode::record_base64(body, data) } else { encode::record(body, data) }
-        for (name, value) in options.members {
-            if let Some(value) = value {
-                encode::string_member(body, name, value);
+        let members: usize =
+            options.members.iter().map(|(name, value)| name.len() + 6 * value.map_or(0, str::len)).sum();
+        let subject =
+            Subject { action: "PutRecord", target: "Firehose_20150804.PutRecord", stream, most: ANSWER };
+        self.state().pool.with(deadline, |lane| {
+            let body = lane.buffers.start(256 + members + encode::record_length(data.len()));
+            encode::open(body, stream, "Record");
+            if options.base64 {
+                encode::record_base64(body, data);
+            } else {
+                encode::record(body, data);
             }
-        }
-        body.push(b'}');
-        let payload = BodyHash::new().finish(lane.buffers.written());
-        lane.scratch.payload = Some(payload);
-        let subject = Subject { action: "PutRecord", target: "Firehose_20150804.PutRecord", stream, most: ANSWER };
-        self.run(&mut lane, &subject, deadline, reply, &mut |lane, reply| {
-            answer::put_record(&lane.buffers.body, reply).map(|()| Verdict::Done)
-        })
+            for (name, value) in options.members {
+                if let Some(value) = value {
+                    encode::string_member(body, name, value);
+                }
+            }
+            body.push(b'}');
+            lane.scratch.payload = Some(BodyHash::new().finish(lane.buffers.written()));
+            self.run(lane, &subject, deadline, reply, &mut |lane, reply| {
+                answer::put_record(&lane.buffers.body, reply).map(|()| Verdict::Done)
+            })
+        })?
     }
 
     /// Puts up to 500 records in one call; those that are refused are sent again, and only those.
-    pub(crate) fn put_record_batch(&self, stream: &str, records: &dyn Records, timeout: Option<Duration>, reply: &mut Reply) -> Result<()> {
+    pub(crate) fn put_record_batch(
+        &self,
+        stream: &str,
+        records: &dyn Records,
+        timeout: Option<Duration>,
+        reply: &mut Reply,
+    ) -> Result<()> {
         #[cfg(feature = "test-hooks")]
         assert!(self.settings.panics.as_deref() != Some("put"), "test.panic = put");
         limits::stream_name(stream)?;
@@ -72,48 +90,51 @@ impl Client {
         limits::batch(count, |index| records.size(index))?;
         self.ready()?;
         let deadline = self.deadline(timeout);
-        let mut lane = self.state().pool.take(deadline)?;
-        lane.scratch.pending.clear();
-        lane.scratch.pending.extend(0..u32::try_from(count).unwrap_or_default());
         reply.expect_records(count);
-        write_batch(&mut lane, stream, records);
         let most = ANSWER + count * ANSWER_PER_RECORD;
-        let subject = Subject { action: "PutRecordBatch", target: "Firehose_20150804.PutRecordBatch", stream, most };
-        let outcome = self.run(&mut lane, &subject, deadline, reply, &mut |lane, reply| {
-            batch::read(&mut lane.buffers.body, &mut lane.scratch.pending, reply)?;
-            let Some(error) = left(&lane.scratch.pending, &subject, reply) else { return Ok(Verdict::Done) };
-            match class(&lane.scratch.pending, reply) {
-                Some(class) => {
-                    write_batch(lane, stream, records);
-                    Ok(Verdict::Again(class, error))
-                }
-                None => Err(error),
-            }
-        });
-        outcome.map_err(|error| settle(error, &lane.scratch.pending, &subject, reply))
+        let subject =
+            Subject { action: "PutRecordBatch", target: "Firehose_20150804.PutRecordBatch", stream, most };
+        self.state().pool.with(deadline, |lane| {
+            lane.scratch.pending.clear();
+            lane.scratch.pending.extend(0..u32::try_from(count).unwrap_or_default());
+            write_batch(lane, stream, records);
+            let outcome = self.run(lane, &subject, deadline, reply, &mut |lane, reply| {
+                let pending = &mut lane.scratch.pending;
+                batch::read(&mut lane.buffers.body, pending, reply)?;
+                let class = retryable(pending, reply);
+                let Some(error) = left(reply) else { return Ok(Verdict::Done) };
+                // What cannot heal stays refused; the rest is sent again.
+                let Some(class) = class else { return Err(error) };
+                write_batch(lane, stream, records);
+                Ok(Verdict::Again(class, error))
+            });
+            outcome.map_err(|error| settle(error, &lane.scratch.pending, reply))
+        })?
     }
 
     /// Calls any operation of the service with the JSON given.
     pub(crate) fn call(&self, action: &str, json: &[u8], reply: &mut Reply) -> Result<()> {
         if action.is_empty() || action.len() > 64 || !action.bytes().all(|b| b.is_ascii_alphanumeric()) {
             let shown: String = action.chars().take(80).collect();
-            let message =
-                format!("the action {shown:?} is not valid: it is 1 to 64 letters and digits, as ListDeliveryStreams");
+            let message = format!(
+                "the action {shown:?} is not valid: it is 1 to 64 letters and digits, as ListDeliveryStreams"
+            );
             return Err(Error::invalid(message));
         }
         self.ready()?;
         let deadline: Instant = self.deadline(None);
-        let mut lane = self.state().pool.take(deadline)?;
         let json = if json.is_empty() { b"{}" } else { json };
-        lane.buffers.start(json.len()).extend_from_slice(json);
-        lane.scratch.payload = None;
         let target = format!("Firehose_20150804.{action}");
         let subject = Subject { action, target: &target, stream: "", most: 4 * ANSWER };
-        self.run(&mut lane, &subject, deadline, reply, &mut |lane, reply| {
-            answer::check(&lane.buffers.body)?;
-            reply.body.set_bytes(&lane.buffers.body);
-            Ok(Verdict::Done)
-        })
+        self.state().pool.with(deadline, |lane| {
+            lane.buffers.start(json.len()).extend_from_slice(json);
+            lane.scratch.payload = None;
+            self.run(lane, &subject, deadline, reply, &mut |lane, reply| {
+                answer::check(&lane.buffers.body)?;
+                reply.body.set_bytes(&lane.buffers.body);
+                Ok(Verdict::Done)
+            })
+        })?
     }
 }
 
@@ -138,13 +159,12 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes.strip_suffix(b"\0").unwrap_or(bytes)).unwrap_or_default()
 }
 
-/// An error that counts the records that are left and quotes the first; `None` where none is left.
-fn left(pending: &[u32], subject: &Subject<'_>, reply: &Reply) -> Option<Error> {
-    let first = usize::try_from(*pending.first()?).unwrap_or_default();
+/// An error that counts the records that were refused and quotes the first; `None` where all were delivered.
+fn left(reply: &Reply) -> Option<Error> {
+    let first = reply.first_failed()?;
     let message = format!(
-        "{}: {} of {} records were refused; the one at index {first}: {}: {}; the result names each",
-        what(subject),
-        pending.len(),
+        "{} of {} records were refused; the one at index {first}: {}: {}; the result names each",
+        reply.failed_count(),
         reply.record_count(),
         text(reply.error_code_at(first)),
         text(reply.error_message_at(first)),
@@ -152,16 +172,22 @@ fn left(pending: &[u32], subject: &Subject<'_>, reply: &Reply) -> Option<Error> 
     Some(Error::new(Kind::PartialFailure, message))
 }
 
-/// Why the pending records may be tried again: throttling if any of them was throttled; `None` if any code is final.
-fn class(pending: &[u32], reply: &Reply) -> Option<Class> {
-    let codes = pending.iter().map(|&index| text(reply.error_code_at(usize::try_from(index).unwrap_or_default())));
-    let classes: Option<Vec<Class>> = codes.map(|code| classify(code, 0)).collect();
-    classes.map(|classes| if classes.contains(&Class::Throttling) { Class::Throttling } else { Class::Transient })
+/// Leaves those records in `pending` that may be tried again, and tells as what: throttling if any was throttled.
+fn retryable(pending: &mut Vec<u32>, reply: &Reply) -> Option<Class> {
+    let mut worst = None;
+    pending.retain(|&index| {
+        let class = classify(text(reply.error_code_at(usize::try_from(index).unwrap_or_default())), 0);
+        if class == Some(Class::Throttling) || worst.is_none() {
+            worst = class.or(worst);
+        }
+        class.is_some()
+    });
+    worst
 }
 
 /// A batch did not get through as a whole: every record that is left gets the code of what ended it, and the call is
-/// a partial failure where some were delivered before.
-fn settle(error: Error, pending: &[u32], subject: &Subject<'_>, reply: &mut Reply) -> Error {
+/// a partial failure where the fate of others is known.
+fn settle(error: Error, pending: &[u32], reply: &mut Reply) -> Error {
     if error.kind == Kind::PartialFailure {
         return error;
     }
@@ -177,9 +203,8 @@ fn settle(error: Error, pending: &[u32], subject: &Subject<'_>, reply: &mut Repl
         return error;
     }
     let message = format!(
-        "{}: {} of {} records were not delivered: {}",
-        what(subject),
-        pending.len(),
+        "{} of {} records were not delivered; the last attempt: {}",
+        reply.failed_count(),
         reply.record_count(),
         error.message
     );

@@ -16,13 +16,26 @@ pub(super) fn kind(code: &str, status: u16) -> Kind {
         "ServiceUnavailableException" | "ServiceUnavailable" | "InternalFailure" | "InternalServerError" => {
             Kind::Unavailable
         }
-        "AccessDenied" | "AccessDeniedException" | "AuthFailure" | "ExpiredToken" | "ExpiredTokenException"
-        | "IncompleteSignature" | "IncompleteSignatureException" | "InvalidAccessKeyId" | "InvalidClientTokenId"
-        | "InvalidSignatureException" | "MissingAuthenticationToken" | "MissingAuthenticationTokenException"
-        | "NotAuthorized" | "OptInRequired" | "RequestExpired" | "RequestTimeTooSkewed" | "SignatureDoesNotMatch"
-        | "SubscriptionRequiredException" | "UnauthorizedOperation" | "UnrecognizedClientException" => {
-            Kind::AccessDenied
-        }
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "AuthFailure"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException"
+        | "InvalidAccessKeyId"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "NotAuthorized"
+        | "OptInRequired"
+        | "RequestExpired"
+        | "RequestTimeTooSkewed"
+        | "SignatureDoesNotMatch"
+        | "SubscriptionRequiredException"
+        | "UnauthorizedOperation"
+        | "UnrecognizedClientException" => Kind::AccessDenied,
         _ if is_throttling(code) || status == 429 => Kind::Throttled,
         _ => match status {
             500.. => Kind::Unavailable,

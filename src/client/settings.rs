@@ -202,7 +202,9 @@ fn place(
         endpoint::check_region(&region.value)?;
     }
     let Some(custom) = custom else {
-        let endpoint = region.as_ref().map(|region| endpoint::resolve(Service::Firehose, &region.value, fips, dualstack));
+        let endpoint = region
+            .as_ref()
+            .map(|region| endpoint::resolve(Service::Firehose, &region.value, fips, dualstack));
         return Ok((endpoint.transpose()?, region));
     };
     let endpoint = endpoint::custom(&custom.value, fips, dualstack)?;
@@ -229,7 +231,9 @@ fn credential(setup: &Setup, read: &mut Reader<'_>, log: &Log) -> Result<Credent
         [Key::AccessKeyId, Key::SecretAccessKey, Key::SessionToken].map(|key| read.get(key).ok().flatten());
     match (&setup.provider, id, secret) {
         (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
-            return Err(Error::invalid("both access_key_id and a credentials callback are set; set one of them"));
+            return Err(Error::invalid(
+                "both access_key_id and a credentials callback are set; set one of them",
+            ));
         }
         (Some(provider), None, None) => return chosen(Arc::clone(provider), passed_over),
         (None, Some(id), Some(secret)) => {
@@ -237,12 +241,18 @@ fn credential(setup: &Setup, read: &mut Reader<'_>, log: &Log) -> Result<Credent
             let keys = Fixed::new("the options".into(), &id.value, &secret.value, token.as_deref());
             return chosen(Arc::new(keys), passed_over);
         }
-        (None, Some(_), None) => return Err(Error::invalid("access_key_id is set and secret_access_key is not")),
-        (None, None, Some(_)) => return Err(Error::invalid("secret_access_key is set and access_key_id is not")),
-        (None, None, None) => passed_over.push("options: access_key_id is not set, nor is a callback".to_owned()),
+        (None, Some(_), None) => {
+            return Err(Error::invalid("access_key_id is set and secret_access_key is not"));
+        }
+        (None, None, Some(_)) => {
+            return Err(Error::invalid("secret_access_key is set and access_key_id is not"));
+        }
+        (None, None, None) => {
+            passed_over.push("options: access_key_id is not set, nor is a callback".to_owned())
+        }
     }
-    let [id, secret, token] =
-        ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].map(|name| sources.variable(name));
+    let [id, secret, token] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
+        .map(|name| sources.variable(name));
     match (id, secret) {
         (Some(id), Some(secret)) => {
             let keys = Fixed::new("the environment".into(), &id, &secret, token.as_deref());
@@ -271,7 +281,8 @@ fn credential(setup: &Setup, read: &mut Reader<'_>, log: &Log) -> Result<Credent
         }
         (id, _) => {
             let missing = if id.is_some() { "aws_secret_access_key" } else { "aws_access_key_id" };
-            let message = format!("{} has no {missing}; a profile has both or neither", sources.profile_source());
+            let message =
+                format!("{} has no {missing}; a profile has both or neither", sources.profile_source());
             return Err(Error::new(Kind::CredentialsFailed, message));
         }
     }
@@ -299,11 +310,8 @@ fn proxies(read: &mut Reader<'_>) -> Result<Proxies> {
 }
 
 fn user_agent(app: Option<Setting>) -> Result<String> {
-    let mut text = format!(
-        "libfirehose/{} ua/2.1 os/{} lang/rust",
-        env!("CARGO_PKG_VERSION"),
-        std::env::consts::OS
-    );
+    let mut text =
+        format!("libfirehose/{} ua/2.1 os/{} lang/rust", env!("CARGO_PKG_VERSION"), std::env::consts::OS);
     if let Some(app) = app {
         let good = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
         if app.value.len() > 50 || !app.value.bytes().all(good) {
@@ -358,7 +366,8 @@ mod tests {
         assert_eq!(shown(&settings, "region").0, "eu-west-3");
         assert!(shown(&settings, "region").1.starts_with("profile default in "));
         assert_eq!(settings.max_attempts, 7);
-        let environment = [("HOME", home.as_str()), ("AWS_DEFAULT_REGION", "eu-west-2"), ("AWS_MAX_ATTEMPTS", "5")];
+        let environment =
+            [("HOME", home.as_str()), ("AWS_DEFAULT_REGION", "eu-west-2"), ("AWS_MAX_ATTEMPTS", "5")];
         let settings = resolve(&[], &environment).unwrap();
         assert_eq!(shown(&settings, "region"), pair("eu-west-2", "AWS_DEFAULT_REGION"));
         assert_eq!(settings.max_attempts, 5);
@@ -380,15 +389,23 @@ mod tests {
         assert_eq!(settings.region.unwrap().value, "us-east-1");
         assert_eq!(settings.credential.provider.fetch().unwrap().access_key_id, "AKIDPROFILE");
         assert_eq!(settings.credential.passed_over.len(), 2);
-        let ignored = [("HOME", home.as_str()), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"), ("AWS_PROFILE", "p")];
+        let ignored =
+            [("HOME", home.as_str()), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"), ("AWS_PROFILE", "p")];
         assert!(resolve(&[], &ignored).unwrap().endpoint.is_none());
         for profile in ["half", "nobody"] {
             let error = resolve(&[("profile", profile)], &[("HOME", &home)]).err().unwrap();
             assert_eq!(error.kind, Kind::CredentialsFailed);
-            assert!(error.message.contains(profile) && !error.message.contains("AKIDHALF"), "{}", error.message);
+            assert!(
+                error.message.contains(profile) && !error.message.contains("AKIDHALF"),
+                "{}",
+                error.message
+            );
         }
         let given = [("HOME", home.as_str()), ("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "B")];
-        assert_eq!(resolve(&[("profile", "nobody")], &given).unwrap().credential.provider.name(), "the environment");
+        assert_eq!(
+            resolve(&[("profile", "nobody")], &given).unwrap().credential.provider.name(),
+            "the environment"
+        );
         std::fs::remove_dir_all(dir).unwrap();
     }
 

@@ -55,9 +55,10 @@ pub(crate) fn locate(options: Options<'_>, environment: Environment<'_>) -> Resu
     let home = home(environment);
     let file = |option, option_name, variable, name| {
         let Some(Choice { value, by }) = choose(option, option_name, variable, environment) else {
-            return Ok::<_, Error>(home
-                .as_deref()
-                .map(|home| Choice { value: home.join(".aws").join(name), by: ChosenBy::Default }));
+            return Ok::<_, Error>(
+                home.as_deref()
+                    .map(|home| Choice { value: home.join(".aws").join(name), by: ChosenBy::Default }),
+            );
         };
         let path = expand(&value, home.as_deref()).ok_or_else(|| {
             let named = match by {

@@ -40,7 +40,7 @@ pub(crate) struct Definition {
 /// Every option, by a name that the compiler knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
-#[expect(missing_docs, reason = "the table below documents each")]
+#[expect(clippy::enum_variant_names, reason = "SecretAccessKey is what it is called")]
 pub(crate) enum Key {
     Region,
     Endpoint,
@@ -88,7 +88,11 @@ pub(crate) static OPTIONS: &[Definition] = &[
     Definition {
         variables: &["AWS_ENDPOINT_URL_FIREHOSE", "AWS_ENDPOINT_URL"],
         profile_key: Some("endpoint_url"),
-        ..option("endpoint", Shape::Url, "Where requests go instead of the region's own endpoint: `http://` or `https://`, host, port, path.")
+        ..option(
+            "endpoint",
+            Shape::Url,
+            "Where requests go instead of the region's own endpoint: `http://` or `https://`, host, port, path.",
+        )
     },
     Definition {
         variables: &["AWS_USE_FIPS_ENDPOINT"],
@@ -123,17 +127,33 @@ pub(crate) static OPTIONS: &[Definition] = &[
     Definition {
         variables: &["AWS_CA_BUNDLE"],
         profile_key: Some("ca_bundle"),
-        ..option("ca_bundle", Shape::Text, "A file of PEM certificates to trust instead of the system's store; where neither is there, built-in roots are used.")
+        ..option(
+            "ca_bundle",
+            Shape::Text,
+            "A file of PEM certificates to trust instead of the system's store; where neither is there, built-in roots are used.",
+        )
     },
     option("ca_pem", Shape::Text, "The same as text."),
-    option("proxy", Shape::Url, "`http://[user:password@]host[:port]` for all connections; else `HTTPS_PROXY` or `HTTP_PROXY`, by the endpoint's scheme, in upper or lower case."),
+    option(
+        "proxy",
+        Shape::Url,
+        "`http://[user:password@]host[:port]` for all connections; else `HTTPS_PROXY` or `HTTP_PROXY`, by the endpoint's scheme, in upper or lower case.",
+    ),
     Definition {
         variables: &["NO_PROXY", "no_proxy"],
-        ..option("no_proxy", Shape::Text, "Hosts that are reached without the proxy: names with all below them, addresses, networks (CIDR), `*`, each with a port or not, separated by commas.")
+        ..option(
+            "no_proxy",
+            Shape::Text,
+            "Hosts that are reached without the proxy: names with all below them, addresses, networks (CIDR), `*`, each with a port or not, separated by commas.",
+        )
     },
     Definition {
         default: Some("3100"),
-        ..option("connect_timeout_ms", Shape::Number(1, HOUR), "Bounds name resolution, connecting, the proxy and the TLS handshake together.")
+        ..option(
+            "connect_timeout_ms",
+            Shape::Number(1, HOUR),
+            "Bounds name resolution, connecting, the proxy and the TLS handshake together.",
+        )
     },
     Definition {
         default: Some("30000"),
@@ -153,31 +173,58 @@ pub(crate) static OPTIONS: &[Definition] = &[
         variables: &["AWS_RETRY_MODE"],
         profile_key: Some("retry_mode"),
         default: Some("standard"),
-        ..option("retry_mode", Shape::Choice(&["standard", "adaptive", "legacy"]), "`adaptive` also slows the client down when it is throttled; `legacy` is taken as `standard`.")
+        ..option(
+            "retry_mode",
+            Shape::Choice(&["standard", "adaptive", "legacy"]),
+            "`adaptive` also slows the client down when it is throttled; `legacy` is taken as `standard`.",
+        )
     },
     Definition {
         default: Some("50"),
-        ..option("max_connections", Shape::Number(1, 10_000), "Calls and connections at once; further calls wait.")
+        ..option(
+            "max_connections",
+            Shape::Number(1, 10_000),
+            "Calls and connections at once; further calls wait.",
+        )
     },
     Definition {
         variables: &["AWS_DISABLE_CLOCK_SKEW_CORRECTION"],
         default: Some("false"),
-        ..option("disable_clock_skew_correction", Shape::Flag, "Believe the machine's clock even where the service's differs.")
+        ..option(
+            "disable_clock_skew_correction",
+            Shape::Flag,
+            "Believe the machine's clock even where the service's differs.",
+        )
     },
-    option("log_fd", Shape::Number(0, 1_000_000), "A descriptor that the host opened and to which log lines are written."),
+    option(
+        "log_fd",
+        Shape::Number(0, 1_000_000),
+        "A descriptor that the host opened and to which log lines are written.",
+    ),
     Definition {
         default: Some("warn"),
-        ..option("log_level", Shape::Choice(&["off", "error", "warn", "info", "debug"]), "How much is said to `log_fd`.")
+        ..option(
+            "log_level",
+            Shape::Choice(&["off", "error", "warn", "info", "debug"]),
+            "How much is said to `log_fd`.",
+        )
     },
     Definition {
         variables: &["AWS_SDK_UA_APP_ID"],
         profile_key: Some("sdk_ua_app_id"),
-        ..option("app_id", Shape::Text, "Names the program in the `User-Agent`; at most 50 letters, digits and `!#$%&'*+-.^_|~` or backquotes.")
+        ..option(
+            "app_id",
+            Shape::Text,
+            "Names the program in the `User-Agent`; at most 50 letters, digits and `!#$%&'*+-.^_|~` or backquotes.",
+        )
     },
     #[cfg(feature = "test-hooks")]
     option("test.panic", Shape::Choice(&["put", "lookup", "log"]), "Panics there."),
     #[cfg(feature = "test-hooks")]
-    Definition { default: Some("0"), ..option("test.clock_offset_ms", Shape::Number(i64::MIN, i64::MAX), "Added to the clock.") },
+    Definition {
+        default: Some("0"),
+        ..option("test.clock_offset_ms", Shape::Number(i64::MIN, i64::MAX), "Added to the clock.")
+    },
 ];
 
 /// An option's place in the table, or an error that suggests the nearest name.
@@ -187,7 +234,9 @@ pub(crate) fn find(name: &str) -> Result<usize> {
     }
     let nearest = OPTIONS.iter().map(|option| (distance(name, option.name), option.name)).min();
     let hint = match nearest {
-        Some((distance, nearest)) if distance <= 3.max(name.len() / 3) => format!("; did you mean {nearest}?"),
+        Some((distance, nearest)) if distance <= 3.max(name.len() / 3) => {
+            format!("; did you mean {nearest}?")
+        }
         _ => "; firehose_option_name lists all".into(),
     };
     let shown: String = name.chars().take(80).collect();
@@ -272,7 +321,9 @@ mod tests {
     #[test]
     fn wrong_names_are_put_right() {
         assert_eq!(find("region").unwrap(), 0);
-        for (wrong, right) in [("regoin", "region"), ("max_atempts", "max_attempts"), ("read_timeout", "read_timeout_ms")] {
+        for (wrong, right) in
+            [("regoin", "region"), ("max_atempts", "max_attempts"), ("read_timeout", "read_timeout_ms")]
+        {
             let message = find(wrong).unwrap_err().message;
             assert!(message.contains(right), "{message}");
         }
@@ -293,12 +344,14 @@ mod tests {
     #[test]
     fn the_manual_has_this_table() {
         use std::fmt::Write;
-        let mut table = String::from("| option | also read from | default | what it does |\n| --- | --- | --- | --- |\n");
+        let mut table =
+            String::from("| option | also read from | default | what it does |\n| --- | --- | --- | --- |\n");
         for option in OPTIONS.iter().filter(|option| !option.name.starts_with("test.")) {
             let mut sources: Vec<String> = option.variables.iter().map(|name| format!("`{name}`")).collect();
             sources.extend(option.profile_key.map(|key| format!("profile `{key}`")));
             let default = option.default.map(|value| format!("`{value}`")).unwrap_or_default();
-            writeln!(table, "| `{}` | {} | {default} | {} |", option.name, sources.join(", "), option.doc).unwrap();
+            writeln!(table, "| `{}` | {} | {default} | {} |", option.name, sources.join(", "), option.doc)
+                .unwrap();
         }
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
         let readme = std::fs::read_to_string(path).unwrap();
@@ -308,7 +361,10 @@ mod tests {
         if std::env::var("FIREHOSE_README").is_ok_and(|mode| mode == "write") {
             std::fs::write(path, &wanted).unwrap();
         } else {
-            assert!(readme == wanted, "the table of options in README.md is not current; FIREHOSE_README=write cargo test writes it");
+            assert!(
+                readme == wanted,
+                "the table of options in README.md is not current; FIREHOSE_README=write cargo test writes it"
+            );
         }
     }
 }

@@ -45,6 +45,7 @@ impl Section {
     }
 
     /// The file that `get(key)` comes from.
+    #[cfg_attr(not(test), expect(dead_code, reason = "tells where a property came from"))]
     pub(crate) fn origin(&self, key: &str) -> Option<Origin> {
         self.properties.get(key).map(|property| property.origin)
     }
@@ -102,6 +103,7 @@ impl ProfileSet {
     }
 
     /// The section `[sso-session NAME]` of the config file.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for profiles that sign in"))]
     pub(crate) fn sso_session(&self, name: &str) -> Option<&Section> {
         self.sso_sessions.get(name)
     }

@@ -33,7 +33,9 @@ fn read(path: Option<&Path>) -> Result<Option<String>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         // What is not there says nothing; a home that may not be looked into says nothing either.
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
         Err(error) => {
             let message = format!("cannot read {}: {error}", path.display());
             Err(Error::new(Kind::CredentialsFailed, message))
@@ -43,20 +45,27 @@ fn read(path: Option<&Path>) -> Result<Option<String>> {
 
 impl<'a> Sources<'a> {
     /// Reads the shared files. What is wrong with them is kept, not raised.
-    pub(crate) fn open(config: &'a Config, environment: &'a dyn Fn(&str) -> Option<String>) -> Result<Sources<'a>> {
+    pub(crate) fn open(
+        config: &'a Config,
+        environment: &'a dyn Fn(&str) -> Option<String>,
+    ) -> Result<Sources<'a>> {
         let options = location::Options {
             config_file: config.get(Key::ConfigFile),
             credentials_file: config.get(Key::CredentialsFile),
             profile: config.get(Key::Profile),
         };
         let location = location::locate(options, environment)?;
-        let mut sources = Sources { config, environment, location, profiles: ProfileSet::default(), flaw: None };
+        let mut sources =
+            Sources { config, environment, location, profiles: ProfileSet::default(), flaw: None };
         match sources.load() {
             Ok(profiles) => sources.profiles = profiles,
             Err(error) => sources.flaw = Some(Error::new(Kind::CredentialsFailed, error.message)),
         }
         let name = &sources.location.profile;
-        if sources.flaw.is_none() && name.by != ChosenBy::Default && sources.profiles.profile(&name.value).is_none() {
+        if sources.flaw.is_none()
+            && name.by != ChosenBy::Default
+            && sources.profiles.profile(&name.value).is_none()
+        {
             let by = match name.by {
                 ChosenBy::Option(name) => format!("the option {name}"),
                 ChosenBy::Variable(name) => name.to_owned(),
@@ -87,7 +96,8 @@ impl<'a> Sources<'a> {
     /// Names the shared files, for a message.
     pub(crate) fn files(&self) -> String {
         let paths = [&self.location.config, &self.location.credentials];
-        let paths: Vec<String> = paths.into_iter().flatten().map(|choice| choice.value.display().to_string()).collect();
+        let paths: Vec<String> =
+            paths.into_iter().flatten().map(|choice| choice.value.display().to_string()).collect();
         if paths.is_empty() { "the shared files (no HOME is set)".into() } else { paths.join(" or ") }
     }
 
@@ -106,7 +116,7 @@ impl<'a> Sources<'a> {
         format!("profile {} in {}", self.location.profile.value, self.files())
     }
 
-    fn from_profile(&self, key: Key, profile_key: &str) -> Option<Setting> {
+    fn of_profile(&self, key: Key, profile_key: &str) -> Option<Setting> {
         let profile = self.profile()?;
         let in_services = (key == Key::Endpoint).then(|| {
             let services = self.profiles.services(profile.get("services")?)?;
@@ -115,7 +125,8 @@ impl<'a> Sources<'a> {
         let value = in_services.flatten().or_else(|| profile.get(profile_key))?.trim();
         let ignored = key == Key::Endpoint
             && profile.get("ignore_configured_endpoint_urls").and_then(super::options::flag) == Some(true);
-        (!value.is_empty() && !ignored).then(|| Setting { value: value.into(), source: self.profile_source() })
+        (!value.is_empty() && !ignored)
+            .then(|| Setting { value: value.into(), source: self.profile_source() })
     }
 
     /// The setting of an option from its first source, checked. The environment's and the profile's endpoint are
@@ -129,10 +140,11 @@ impl<'a> Sources<'a> {
             && self.variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").as_deref().and_then(super::options::flag)
                 == Some(true);
         if !ignored {
-            if let Some(found) = self.from_environment(option)? {
+            if let Some(found) = self.of_environment(option)? {
                 return Ok(Some(found));
             }
-            if let Some(found) = option.profile_key.and_then(|profile_key| self.from_profile(key, profile_key)) {
+            if let Some(found) = option.profile_key.and_then(|profile_key| self.of_profile(key, profile_key))
+            {
                 let from = format!("{} of {}", option.profile_key.unwrap_or_default(), found.source);
                 option.check(&found.value, &from)?;
                 return Ok(Some(found));
@@ -141,7 +153,7 @@ impl<'a> Sources<'a> {
         Ok(option.default.map(|value| Setting { value: value.into(), source: "default".into() }))
     }
 
-    fn from_environment(&self, option: &Definition) -> Result<Option<Setting>> {
+    fn of_environment(&self, option: &Definition) -> Result<Option<Setting>> {
         for name in option.variables {
             if let Some(value) = self.variable(name) {
                 option.check(&value, &format!("the variable {name}"))?;

@@ -70,7 +70,8 @@ impl Cache {
                         let left = deadline.saturating_duration_since(Instant::now());
                         if left.is_zero() {
                             let source = self.provider.name();
-                            let message = format!("no credentials from {source} in time: operation_timeout_ms ran out");
+                            let message =
+                                format!("no credentials from {source} in time: operation_timeout_ms ran out");
                             return Err(Error::new(Kind::Timeout, message));
                         }
                         state = self.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -109,7 +110,8 @@ impl Cache {
             }
             Err(error) => {
                 state.failures = state.failures.saturating_add(1);
-                let pause = 1i64.checked_shl(state.failures.min(6)).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
+                let pause =
+                    1i64.checked_shl(state.failures.min(6)).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
                 state.renew_at = now + pause;
                 state.error = Some(error.clone());
                 // Old keys that are still good are better than none.

@@ -35,7 +35,9 @@ impl Credentials {
         match (access_key_id, secret) {
             ("", _) => Err("the access key id is empty"),
             (_, "") => Err("the secret access key is empty"),
-            (id, _) if !printable(id) => Err("the access key id has a blank, a control or a non-ASCII character"),
+            (id, _) if !printable(id) => {
+                Err("the access key id has a blank, a control or a non-ASCII character")
+            }
             (_, secret) if !printable(secret) => {
                 Err("the secret access key has a blank, a control or a non-ASCII character")
             }
@@ -92,9 +94,13 @@ mod tests {
 
     #[test]
     fn keys_that_can_only_be_mistakes_are_refused() {
-        for (id, secret, token) in
-            [("", "s", None), ("a", "", None), ("a b", "s", None), ("a", "s\n", None), ("a", "s", Some("t\r\nX: y"))]
-        {
+        for (id, secret, token) in [
+            ("", "s", None),
+            ("a", "", None),
+            ("a b", "s", None),
+            ("a", "s\n", None),
+            ("a", "s", Some("t\r\nX: y")),
+        ] {
             assert!(Credentials::checked(id, secret, token, None).is_err());
         }
     }

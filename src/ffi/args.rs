@@ -31,7 +31,9 @@ pub(super) unsafe fn optional_text<'a>(name: &str, text: *const c_char) -> Resul
         Ok(text) => Ok(Some(text)),
         Err(error) => {
             let at = error.valid_up_to();
-            Err(Error::invalid(format!("the argument {name} is not UTF-8: the byte at index {at} is out of place")))
+            Err(Error::invalid(format!(
+                "the argument {name} is not UTF-8: the byte at index {at} is out of place"
+            )))
         }
     }
 }

@@ -45,13 +45,15 @@ pub(super) unsafe fn call(
     });
     outcome.status = filled.unwrap_or_else(|| {
         let attempts = outcome.reply.attempts;
-        let cleared = guarded(|| {
+        // Where not even the message can be made, the status still tells.
+        let _ = guarded(|| {
             outcome.reply.clear();
             outcome.reply.attempts = attempts;
-            outcome.reply.message.set(&format!("{name}: a fault of the library was contained; please report it"));
+            outcome
+                .reply
+                .message
+                .set(&format!("{name}: a fault of the library was contained; please report it"));
         });
-        // Not even the message could be made; the status still tells.
-        drop(cleared);
         firehose_status::FIREHOSE_INTERNAL
     });
     outcome.status

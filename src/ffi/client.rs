@@ -120,7 +120,12 @@ pub unsafe extern "C" fn firehose_put_record(
     unsafe {
         call("firehose_put_record", result, |reply| {
             let client: &Client = Shared::borrow(client).ok_or_else(|| null("client"))?;
-            client.put_record(text("stream", stream)?, bytes("data", data, len)?, PutOptions::default(), reply)
+            client.put_record(
+                text("stream", stream)?,
+                bytes("data", data, len)?,
+                PutOptions::default(),
+                reply,
+            )
         })
     }
 }
@@ -153,7 +158,10 @@ pub unsafe extern "C" fn firehose_put_record_with(
                 ),
                 (
                     "ExclusiveMinimumSequenceNumber",
-                    optional_text("exclusive_minimum_sequence_number", given.exclusive_minimum_sequence_number)?,
+                    optional_text(
+                        "exclusive_minimum_sequence_number",
+                        given.exclusive_minimum_sequence_number,
+                    )?,
                 ),
             ];
             let base64 = given.data_is_base64 != 0;

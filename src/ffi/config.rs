@@ -206,7 +206,8 @@ fn listener(
 ) -> Arc<Listener> {
     Arc::new(move |level, line| {
         // A NUL inside would cut the line.
-        let line = Zeroizing::new(CString::new(line.replace('\0', " ")).unwrap_or_default().into_bytes_with_nul());
+        let line =
+            Zeroizing::new(CString::new(line.replace('\0', " ")).unwrap_or_default().into_bytes_with_nul());
         // SAFETY: the host's function, called as the header says; the line is valid during the call.
         unsafe { function(user_data.get(), level as i32, line.as_ptr().cast()) };
     })

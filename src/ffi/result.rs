@@ -128,7 +128,10 @@ pub unsafe extern "C" fn firehose_result_encrypted(result: *const firehose_resul
 
 /// The JSON that firehose_call or firehose_client_describe gave; its length in bytes goes to len, which may be NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn firehose_result_body(result: *const firehose_result, len: *mut usize) -> *const c_char {
+pub unsafe extern "C" fn firehose_result_body(
+    result: *const firehose_result,
+    len: *mut usize,
+) -> *const c_char {
     let get = |outcome: &Outcome| {
         let text = outcome.reply.body.with_nul();
         (text.as_ptr().cast(), text.len() - 1)
@@ -158,7 +161,10 @@ pub unsafe extern "C" fn firehose_result_failed_count(result: *const firehose_re
 
 /// The id of the record at an index of the batch; "" where it was not delivered, and past the end.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn firehose_result_record_id_at(result: *const firehose_result, index: usize) -> *const c_char {
+pub unsafe extern "C" fn firehose_result_record_id_at(
+    result: *const firehose_result,
+    index: usize,
+) -> *const c_char {
     // SAFETY: the header's contract.
     unsafe { text_at(result, |reply| reply.record_id_at(index)) }
 }
@@ -166,7 +172,10 @@ pub unsafe extern "C" fn firehose_result_record_id_at(result: *const firehose_re
 /// Why the record at an index of the batch was not delivered: the service's code, or where it gave none the name of a
 /// status, such as "FIREHOSE_TIMEOUT"; "" for a delivered record, and past the end.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn firehose_result_error_code_at(result: *const firehose_result, index: usize) -> *const c_char {
+pub unsafe extern "C" fn firehose_result_error_code_at(
+    result: *const firehose_result,
+    index: usize,
+) -> *const c_char {
     // SAFETY: the header's contract.
     unsafe { text_at(result, |reply| reply.error_code_at(index)) }
 }

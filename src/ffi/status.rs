@@ -65,14 +65,22 @@ use firehose_status::*;
 /// Every status with its name and a sentence, in the order of their values.
 const ALL: [(firehose_status, &CStr, &CStr); 26] = [
     (FIREHOSE_OK, c"FIREHOSE_OK", c"done"),
-    (FIREHOSE_INVALID_ARGUMENT, c"FIREHOSE_INVALID_ARGUMENT", c"an argument or option is wrong; nothing was sent"),
+    (
+        FIREHOSE_INVALID_ARGUMENT,
+        c"FIREHOSE_INVALID_ARGUMENT",
+        c"an argument or option is wrong; nothing was sent",
+    ),
     (FIREHOSE_NO_REGION, c"FIREHOSE_NO_REGION", c"no region and no endpoint was found"),
     (FIREHOSE_NO_CREDENTIALS, c"FIREHOSE_NO_CREDENTIALS", c"no source has credentials"),
     (FIREHOSE_CREDENTIALS_FAILED, c"FIREHOSE_CREDENTIALS_FAILED", c"the chosen source of credentials failed"),
     (FIREHOSE_CONNECT_FAILED, c"FIREHOSE_CONNECT_FAILED", c"name resolution or connection failed"),
     (FIREHOSE_TLS_FAILED, c"FIREHOSE_TLS_FAILED", c"the certificate or the TLS handshake was refused"),
     (FIREHOSE_TIMEOUT, c"FIREHOSE_TIMEOUT", c"a time limit of the call ran out"),
-    (FIREHOSE_IO_FAILED, c"FIREHOSE_IO_FAILED", c"the connection broke; the record may or may not have been written"),
+    (
+        FIREHOSE_IO_FAILED,
+        c"FIREHOSE_IO_FAILED",
+        c"the connection broke; the record may or may not have been written",
+    ),
     (FIREHOSE_BAD_RESPONSE, c"FIREHOSE_BAD_RESPONSE", c"the answer could not be understood"),
     (FIREHOSE_THROTTLED, c"FIREHOSE_THROTTLED", c"throttled past the last attempt"),
     (FIREHOSE_UNAVAILABLE, c"FIREHOSE_UNAVAILABLE", c"the service was unavailable past the last attempt"),
@@ -81,7 +89,11 @@ const ALL: [(firehose_status, &CStr, &CStr); 26] = [
     (FIREHOSE_IN_USE, c"FIREHOSE_IN_USE", c"the delivery stream is in use"),
     (FIREHOSE_LIMIT_EXCEEDED, c"FIREHOSE_LIMIT_EXCEEDED", c"a quota of the account is exceeded"),
     (FIREHOSE_INVALID_KMS, c"FIREHOSE_INVALID_KMS", c"the KMS key of the delivery stream cannot be used"),
-    (FIREHOSE_INVALID_SOURCE, c"FIREHOSE_INVALID_SOURCE", c"the delivery stream does not take records directly"),
+    (
+        FIREHOSE_INVALID_SOURCE,
+        c"FIREHOSE_INVALID_SOURCE",
+        c"the delivery stream does not take records directly",
+    ),
     (FIREHOSE_CONFLICT, c"FIREHOSE_CONFLICT", c"the delivery stream was changed by someone else"),
     (FIREHOSE_EXPIRED_ITERATOR, c"FIREHOSE_EXPIRED_ITERATOR", c"the iterator has expired"),
     (FIREHOSE_REJECTED, c"FIREHOSE_REJECTED", c"the service refused the request"),
@@ -136,7 +148,9 @@ pub extern "C" fn firehose_status_name(status: i32) -> *const c_char {
 /// never freed. Does not block.
 #[unsafe(no_mangle)]
 pub extern "C" fn firehose_status_message(status: i32) -> *const c_char {
-    plain(c"".as_ptr(), || find(status).map_or(c"a status that this version does not know", |(.., text)| text).as_ptr())
+    plain(c"".as_ptr(), || {
+        find(status).map_or(c"a status that this version does not know", |(.., text)| text).as_ptr()
+    })
 }
 
 /// Gives the status at an index from 0 on; false past the end, and then nothing is written. For authors of bindings.
@@ -166,7 +180,9 @@ mod tests {
             assert_eq!(format!("{status:?}"), name.to_str().unwrap());
             assert!(!text.is_empty());
         }
-        for kind in [Kind::Timeout, Kind::IoFailed, Kind::PartialFailure, Kind::NoCredentials, Kind::InvalidKms] {
+        for kind in
+            [Kind::Timeout, Kind::IoFailed, Kind::PartialFailure, Kind::NoCredentials, Kind::InvalidKms]
+        {
             assert_eq!(format!("{:?}", firehose_status::from(kind)), kind.name());
         }
     }

@@ -121,7 +121,8 @@ impl Buffers {
     ) -> Result<Answer, Failure> {
         let most = request.most;
         let limits = request.limits;
-        let proxied = connector.proxies.choose(connector.target.tls, &connector.target.host, connector.target.port);
+        let proxied =
+            connector.proxies.choose(connector.target.tls, &connector.target.host, connector.target.port);
         let forward = proxied.filter(|_| !connector.target.tls);
         let mut now = now;
         loop {
@@ -288,15 +289,18 @@ impl Buffers {
                     let headers = response.headers();
                     let says = |what: &str| {
                         let values = headers.get_all(header::CONNECTION);
-                        values.iter().filter_map(|v| v.to_str().ok()).any(|v| {
-                            v.split(',').any(|token| token.trim().eq_ignore_ascii_case(what))
-                        })
+                        values
+                            .iter()
+                            .filter_map(|v| v.to_str().ok())
+                            .any(|v| v.split(',').any(|token| token.trim().eq_ignore_ascii_case(what)))
                     };
-                    let keep = !says("close") && (response.version() != Version::HTTP_10 || says("keep-alive"));
+                    let keep =
+                        !says("close") && (response.version() != Version::HTTP_10 || says("keep-alive"));
                     let (parts, ()) = response.into_parts();
                     let status = parts.status.as_u16();
                     let head = Head { status, headers: parts.headers, keep: keep && status != 101 };
-                    let result = call.proceed().ok_or_else(|| internal(&"the answer does not fit the protocol"))?;
+                    let result =
+                        call.proceed().ok_or_else(|| internal(&"the answer does not fit the protocol"))?;
                     return Ok((head, result));
                 }
                 if used > 0 {
@@ -380,7 +384,10 @@ pub(super) fn open_tunnel(
     request.push_str("\r\n");
     let request = zeroize::Zeroizing::new(request);
     let refused = |why: String| {
-        Failure::new(Kind::ConnectFailed, format!("the proxy {} did not connect to {place}: {why}", proxy.name()))
+        Failure::new(
+            Kind::ConnectFailed,
+            format!("the proxy {} did not connect to {place}: {why}", proxy.name()),
+        )
     };
     let failed = |error: io::Error| match is_timeout(&error) {
         true => Failure::new(
@@ -412,7 +419,9 @@ pub(super) fn open_tunnel(
     let status = first.split(' ').nth(1).unwrap_or_default();
     match status {
         "200" => Ok(()),
-        "407" => Err(refused(format!("it answered '{first}'; give its user and password as http://user:password@host:port"))),
+        "407" => Err(refused(format!(
+            "it answered '{first}'; give its user and password as http://user:password@host:port"
+        ))),
         _ => Err(refused(format!("it answered '{first}'"))),
     }
 }
@@ -446,13 +455,15 @@ fn broke(target: &Endpoint, error: &io::Error, limits: &Limits, when: &str) -> F
         } else {
             format!("nothing moved for read_timeout_ms, {} ms", limits.read.as_millis())
         };
-        let message = format!("no complete answer from {place}: {limit}; whether it took the request is not known");
+        let message =
+            format!("no complete answer from {place}: {limit}; whether it took the request is not known");
         return Failure::new(Kind::Timeout, message);
     }
     let why = match error.kind() {
         io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
         _ => error.to_string(),
     };
-    let message = format!("the connection to {place} broke {when}: {why}; whether it took the request is not known");
+    let message =
+        format!("the connection to {place} broke {when}: {why}; whether it took the request is not known");
     Failure::new(Kind::IoFailed, message)
 }

@@ -47,7 +47,12 @@ impl Link {
     }
 
     /// The connection, taken out; true where it has been used before.
-    pub(crate) fn take(&mut self, connector: Connector<'_>, limits: &Limits, now: Instant) -> Result<(Stream, bool), Failure> {
+    pub(crate) fn take(
+        &mut self,
+        connector: Connector<'_>,
+        limits: &Limits,
+        now: Instant,
+    ) -> Result<(Stream, bool), Failure> {
         if let Some(stream) = self.stream.take() {
             let idle = self.used.map_or(Duration::ZERO, |used| now.saturating_duration_since(used));
             if idle < pool::IDLE && (idle < SURELY || !stream.is_stale()) {
@@ -71,7 +76,8 @@ impl Connector<'_> {
             Ok(tcp) => tcp,
             Err(error) => {
                 self.resolver.forget(host, port);
-                let via = proxy.map_or_else(String::new, |proxy| format!(" through the proxy {}", proxy.name()));
+                let via =
+                    proxy.map_or_else(String::new, |proxy| format!(" through the proxy {}", proxy.name()));
                 let tried: Vec<String> = addresses.iter().take(4).map(ToString::to_string).collect();
                 let what = format!("cannot connect to {}{via} at {}", target.authority, tried.join(", "));
                 return Err(failed(&what, &error, limits));
@@ -79,7 +85,11 @@ impl Connector<'_> {
         };
         let wait = Wait { idle: limits.connect, until };
         let broken = |error: io::Error| {
-            failed(&format!("the connection to {} broke while it was set up", target.authority), &error, limits)
+            failed(
+                &format!("the connection to {} broke while it was set up", target.authority),
+                &error,
+                limits,
+            )
         };
         let mut stream = Stream::plain(Socket::new(tcp).map_err(broken)?);
         if !target.tls {
@@ -92,13 +102,20 @@ impl Connector<'_> {
         stream.secure(session, wait).map_err(|error| {
             let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
             match inner {
-                Some(inner) => Failure::new(Kind::TlsFailed, explain(inner, &target.host, &self.tls.describe())),
-                None if is_timeout(&error) => {
-                    failed(&format!("the TLS handshake with {} did not end", target.authority), &error, limits)
+                Some(inner) => {
+                    Failure::new(Kind::TlsFailed, explain(inner, &target.host, &self.tls.describe()))
                 }
+                None if is_timeout(&error) => failed(
+                    &format!("the TLS handshake with {} did not end", target.authority),
+                    &error,
+                    limits,
+                ),
                 None => Failure::new(
                     Kind::TlsFailed,
-                    format!("TLS with {} failed: it closed the connection during the handshake ({error})", target.host),
+                    format!(
+                        "TLS with {} failed: it closed the connection during the handshake ({error})",
+                        target.host
+                    ),
                 ),
             }
         })
@@ -135,7 +152,10 @@ fn failed(what: &str, error: &io::Error, limits: &Limits) -> Failure {
         } else {
             format!("connect_timeout_ms is {}", limits.connect.as_millis())
         };
-        return Failure::new(Kind::Timeout, format!("{what} in time: {limit}; check the endpoint, routes and firewalls"));
+        return Failure::new(
+            Kind::Timeout,
+            format!("{what} in time: {limit}; check the endpoint, routes and firewalls"),
+        );
     }
     Failure::new(Kind::ConnectFailed, format!("{what}: {error}; check the endpoint, routes and firewalls"))
 }

@@ -3,7 +3,6 @@
 use super::exchange::Buffers;
 use super::{Failure, Link};
 use crate::error::Kind;
-use std::ops::{Deref, DerefMut};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,14 +44,31 @@ impl<S: Default> Pool<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a lane, waiting until `deadline` for one to be given back where all are taken.
-    pub(crate) fn take(&self, deadline: Instant) -> Result<Taken<'_, S>, Failure> {
+    /// Runs `work` with a lane, waiting until `deadline` for one to be given back where all are taken.
+    pub(crate) fn with<T>(
+        &self,
+        deadline: Instant,
+        work: impl FnOnce(&mut Lane<S>) -> T,
+    ) -> Result<T, Failure> {
+        let mut lane = self.take(deadline)?;
+        // Gives the place back even where the work panics; the lane is then dropped, whatever state it is in.
+        let place = Place(self);
+        let done = work(&mut lane);
+        lane.buffers.trim();
+        let old = self.keep(lane);
+        drop(place);
+        drop(old);
+        Ok(done)
+    }
+
+    fn take(&self, deadline: Instant) -> Result<Box<Lane<S>>, Failure> {
         let mut state = self.lock();
         while state.taken >= self.most {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let most = self.most;
-                let message = format!("all {most} connections were busy until the time was up; raise max_connections");
+                let message =
+                    format!("all {most} connections were busy until the time was up; raise max_connections");
                 return Err(Failure::new(Kind::Timeout, message));
             }
             state.waiting += 1;
@@ -62,56 +78,33 @@ impl<S: Default> Pool<S> {
         state.taken += 1;
         let idle = state.idle.pop();
         drop(state);
-        Ok(Taken { pool: self, lane: idle.unwrap_or_default() })
+        Ok(idle.unwrap_or_default())
     }
 
-    /// One that has lain idle for long is closed meanwhile.
-    fn give(&self, mut lane: Box<Lane<S>>) {
-        lane.buffers.trim();
+    /// Keeps a lane for the next call; gives one back that has lain idle for too long.
+    fn keep(&self, lane: Box<Lane<S>>) -> Option<Box<Lane<S>>> {
         let now = lane.link.last_used();
         let mut state = self.lock();
-        state.taken -= 1;
         state.idle.push(lane);
-        let old = match (state.idle.first().and_then(|lane| lane.link.last_used()), now) {
-            (Some(first), Some(now)) if now.saturating_duration_since(first) > IDLE => Some(state.idle.remove(0)),
+        match (state.idle.first().and_then(|lane| lane.link.last_used()), now) {
+            (Some(first), Some(now)) if now.saturating_duration_since(first) > IDLE => {
+                Some(state.idle.remove(0))
+            }
             _ => None,
-        };
-        let waiting = state.waiting > 0;
-        drop(state);
-        if waiting {
-            self.freed.notify_one();
         }
-        drop(old);
     }
 }
 
-/// A lane for the length of a call; dropped, it goes back.
-pub(crate) struct Taken<'a, S: Default> {
-    pool: &'a Pool<S>,
-    lane: Box<Lane<S>>,
-}
+/// The right to a lane.
+struct Place<'a, S: Default>(&'a Pool<S>);
 
-impl<S: Default> Deref for Taken<'_, S> {
-    type Target = Lane<S>;
-
-    fn deref(&self) -> &Lane<S> {
-        &self.lane
-    }
-}
-
-impl<S: Default> DerefMut for Taken<'_, S> {
-    fn deref_mut(&mut self) -> &mut Lane<S> {
-        &mut self.lane
-    }
-}
-
-impl<S: Default> Drop for Taken<'_, S> {
+impl<S: Default> Drop for Place<'_, S> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            // Whatever state it was left in, nobody is to find it.
-            self.lane = Box::default();
+        let mut state = self.0.lock();
+        state.taken -= 1;
+        if state.waiting > 0 {
+            self.0.freed.notify_one();
         }
-        self.pool.give(std::mem::take(&mut self.lane));
     }
 }
 
@@ -123,25 +116,41 @@ mod tests {
     fn a_lane_is_found_again_and_their_number_is_bounded() {
         let pool = Pool::<u8>::new(2);
         let soon = || Instant::now() + Duration::from_millis(20);
-        let mut first = pool.take(soon()).unwrap();
-        first.scratch = 7;
-        let second = pool.take(soon()).unwrap();
-        let full = pool.take(soon()).err().unwrap();
-        assert!(full.kind == Kind::Timeout && full.message.contains("max_connections"), "{}", full.message);
-        drop(second);
-        drop(first);
-        assert_eq!(pool.take(soon()).unwrap().scratch, 7);
+        let inner = || {
+            pool.with(soon(), |_| {
+                let full = pool.with(soon(), |_| ()).err().unwrap();
+                assert!(
+                    full.kind == Kind::Timeout && full.message.contains("max_connections"),
+                    "{}",
+                    full.message
+                );
+            })
+        };
+        pool.with(soon(), |lane| {
+            lane.scratch = 7;
+            inner().unwrap();
+        })
+        .unwrap();
+        pool.with(soon(), |lane| assert_eq!(lane.scratch, 7)).unwrap();
     }
 
     #[test]
-    fn who_waits_gets_the_next_lane() {
+    fn who_waits_gets_the_next_lane_even_after_a_panic() {
         let pool = Pool::<u8>::new(1);
-        let lane = pool.take(Instant::now()).unwrap();
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| pool.take(Instant::now() + Duration::from_secs(5)).is_ok());
-            std::thread::sleep(Duration::from_millis(30));
-            drop(lane);
-            assert!(waiting.join().unwrap());
+            let (tell, told) = std::sync::mpsc::channel();
+            let (pool, later) = (&pool, Instant::now() + Duration::from_secs(5));
+            let holder = scope.spawn(move || {
+                pool.with(later, |_| {
+                    tell.send(()).unwrap();
+                    std::thread::sleep(Duration::from_millis(30));
+                    panic!("in the middle of a call");
+                })
+            });
+            told.recv().unwrap();
+            assert!(pool.with(later, |_| ()).is_ok());
+            assert!(holder.join().is_err());
         });
+        assert_eq!(pool.lock().taken, 0);
     }
 }

@@ -19,24 +19,30 @@ impl Proxy {
     /// Reads `http://user:password@host:port`; the scheme may be left out, as in curl. `from` names the option or
     /// variable for the message, which never repeats the value: it may hold a password.
     pub(crate) fn parse(url: &str, from: &str) -> Result<Proxy> {
-        let bad = |why: &str| Error::invalid(format!("{from} is no proxy: {why}; it takes http://[user:password@]host[:port]"));
+        let bad = |why: &str| {
+            Error::invalid(format!("{from} is no proxy: {why}; it takes http://[user:password@]host[:port]"))
+        };
         let rest = match url.split_once("://") {
             None => url,
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
             Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
-                return Err(bad("a proxy that is itself reached over TLS is not supported; https endpoints work through a plain one"));
+                return Err(bad(
+                    "a proxy that is itself reached over TLS is not supported; https endpoints work through a plain one",
+                ));
             }
             Some(_) => return Err(bad("its scheme is not http")),
         };
         let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let (user, address) = rest.rsplit_once('@').map_or((None, rest), |(user, address)| (Some(user), address));
+        let (user, address) =
+            rest.rsplit_once('@').map_or((None, rest), |(user, address)| (Some(user), address));
         let (host, port) = split_port(address).ok_or_else(|| bad("its host or port cannot be read"))?;
         if host.is_empty() || !host.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(bad("it names no host"));
         }
         let authorization = user.map(|user| {
             let plain = Zeroizing::new(percent_decoded(user));
-            let plain = if plain.contains(&b':') { plain } else { Zeroizing::new([plain.as_slice(), b":"].concat()) };
+            let plain =
+                if plain.contains(&b':') { plain } else { Zeroizing::new([plain.as_slice(), b":"].concat()) };
             Zeroizing::new(format!("Basic {}", base64_simd::STANDARD.encode_to_string(plain.as_slice())))
         });
         Ok(Proxy { host: host.into(), port: port.unwrap_or(80), authorization })
@@ -44,7 +50,11 @@ impl Proxy {
 
     /// `host:port`, for messages.
     pub(crate) fn name(&self) -> String {
-        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
     }
 }
 
@@ -86,7 +96,10 @@ fn percent_decoded(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
-        let digits = tail.get(..2).and_then(|d| std::str::from_utf8(d).ok()).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
+        let digits = tail
+            .get(..2)
+            .and_then(|d| std::str::from_utf8(d).ok())
+            .filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
         match digits.filter(|_| byte == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             Some(decoded) => {
                 out.push(decoded);
@@ -117,13 +130,15 @@ fn matches(rule: &str, host: &str, port: u16) -> bool {
     if let (Ok(a), Ok(b)) = (name.parse::<IpAddr>(), host.parse::<IpAddr>()) {
         return a == b;
     }
-    let name = name.trim_start_matches("*.").trim_start_matches('.').trim_end_matches('.').to_ascii_lowercase();
+    let name =
+        name.trim_start_matches("*.").trim_start_matches('.').trim_end_matches('.').to_ascii_lowercase();
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     !name.is_empty() && (host == name || host.strip_suffix(&name).is_some_and(|rest| rest.ends_with('.')))
 }
 
 fn in_network(network: &str, bits: &str, host: &str) -> bool {
-    let (Ok(network), Ok(bits), Ok(host)) = (network.parse::<IpAddr>(), bits.parse::<u32>(), host.parse::<IpAddr>())
+    let (Ok(network), Ok(bits), Ok(host)) =
+        (network.parse::<IpAddr>(), bits.parse::<u32>(), host.parse::<IpAddr>())
     else {
         return false;
     };
@@ -151,7 +166,9 @@ mod tests {
         assert_eq!(proxy.authorization.unwrap().as_str(), "Basic bWU6cEBzcw==");
         assert_eq!(Proxy::parse("proxy:8080", "proxy").unwrap().name(), "proxy:8080");
         assert_eq!(Proxy::parse("http://[::1]", "proxy").unwrap().name(), "[::1]:80");
-        for bad in ["socks5://secret@x", "https://secret@x", "http://secret@", "http://secret@x:99999", "http://"] {
+        for bad in
+            ["socks5://secret@x", "https://secret@x", "http://secret@", "http://secret@x:99999", "http://"]
+        {
             let message = Proxy::parse(bad, "HTTPS_PROXY").err().unwrap().message;
             assert!(message.contains("HTTPS_PROXY") && !message.contains("secret"), "{message}");
         }

@@ -86,7 +86,12 @@ impl Resolver {
     }
 
     /// The addresses of `host`, before `until`. An older answer is given where the lookup fails.
-    pub(crate) fn resolve(&self, host: &str, port: u16, until: Instant) -> Result<Arc<[SocketAddr]>, Failure> {
+    pub(crate) fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+        until: Instant,
+    ) -> Result<Arc<[SocketAddr]>, Failure> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(Arc::new([SocketAddr::new(address, port)]));
         }
@@ -102,9 +107,13 @@ impl Resolver {
         if !name.running {
             let running = names.values().filter(|name| name.running).count();
             if running >= MOST_LOOKUPS {
-                return Err(failure(host, &format!("{running} other lookups hang; check the machine's resolver")));
+                return Err(failure(
+                    host,
+                    &format!("{running} other lookups hang; check the machine's resolver"),
+                ));
             }
-            let thread = self.start(&key).map_err(|e| failure(host, &format!("no thread for the lookup: {e}")))?;
+            let thread =
+                self.start(&key).map_err(|e| failure(host, &format!("no thread for the lookup: {e}")))?;
             if let Some(name) = names.get_mut(&key) {
                 name.running = true;
                 name.thread = Some(thread);
@@ -129,7 +138,8 @@ impl Resolver {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let known = name.known.as_ref().map(|(known, _)| Arc::clone(known));
-                let late = || Failure::new(Kind::Timeout, format!("no answer from the resolver for {host} in time"));
+                let late =
+                    || Failure::new(Kind::Timeout, format!("no answer from the resolver for {host} in time"));
                 return known.ok_or_else(late);
             }
             names = self.shared.done.wait_timeout(names, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -138,8 +148,11 @@ impl Resolver {
 
     fn start(&self, key: &(String, u16)) -> io::Result<std::thread::JoinHandle<()>> {
         let lookup = Arc::clone(&self.lookup);
-        let finish =
-            Finish { shared: Arc::clone(&self.shared), key: key.clone(), outcome: Err("the lookup panicked".into()) };
+        let finish = Finish {
+            shared: Arc::clone(&self.shared),
+            key: key.clone(),
+            outcome: Err("the lookup panicked".into()),
+        };
         thread::spawn("firehose-dns", move || {
             let mut finish = finish;
             let (host, port) = finish.key.clone();
@@ -206,7 +219,8 @@ mod tests {
             }
             scope.spawn(|| {
                 let begun = Instant::now();
-                let late = resolver.resolve("name.example", 443, begun + Duration::from_millis(30)).unwrap_err();
+                let late =
+                    resolver.resolve("name.example", 443, begun + Duration::from_millis(30)).unwrap_err();
                 assert_eq!(late.kind, Kind::Timeout);
                 assert!(begun.elapsed() < Duration::from_millis(150));
             });

@@ -54,7 +54,11 @@ impl Socket {
     }
 
     /// Repeats `step` until it makes progress, fails, or the time is up.
-    fn patiently<T>(&mut self, wait: Wait, mut step: impl FnMut(&TcpStream) -> io::Result<T>) -> io::Result<T> {
+    fn patiently<T>(
+        &mut self,
+        wait: Wait,
+        mut step: impl FnMut(&TcpStream) -> io::Result<T>,
+    ) -> io::Result<T> {
         let since = Instant::now();
         let mut now = since;
         loop {

@@ -54,8 +54,9 @@ impl Tls {
     /// A new session with `host`.
     pub(crate) fn session(&self, host: &str) -> Result<ClientConnection, Failure> {
         let loaded = self.load()?;
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| Failure::new(Kind::TlsFailed, format!("{host} is no name a certificate can be for")))?;
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+            Failure::new(Kind::TlsFailed, format!("{host} is no name a certificate can be for"))
+        })?;
         ClientConnection::new(Arc::clone(&loaded.config), name)
             .map_err(|error| Failure::new(Kind::TlsFailed, format!("cannot begin TLS with {host}: {error}")))
     }
@@ -76,8 +77,9 @@ fn load(roots: &Roots) -> Result<Loaded, String> {
     let mut store = RootCertStore::empty();
     let trust = match roots {
         Roots::Bundle(path) => {
-            let text = std::fs::read(path)
-                .map_err(|e| format!("cannot read the certificates of {} (ca_bundle): {e}", path.display()))?;
+            let text = std::fs::read(path).map_err(|e| {
+                format!("cannot read the certificates of {} (ca_bundle): {e}", path.display())
+            })?;
             let count = add(&mut store, &text)
                 .map_err(|why| format!("no usable certificate in {} (ca_bundle): {why}", path.display()))?;
             format!("{} ({count} certificates)", path.display())

@@ -34,8 +34,10 @@ pub(crate) fn classify(code: &str, status: u16) -> Option<Class> {
     if THROTTLING.contains(&code) {
         return Some(Class::Throttling);
     }
-    if matches!(code, "RequestTimeout" | "RequestTimeoutException" | "InternalFailure" | "InternalServerError")
-        || matches!(status, 500 | 502 | 503 | 504)
+    if matches!(
+        code,
+        "RequestTimeout" | "RequestTimeoutException" | "InternalFailure" | "InternalServerError"
+    ) || matches!(status, 500 | 502 | 503 | 504)
     {
         return Some(Class::Transient);
     }
@@ -55,7 +57,8 @@ mod tests {
         assert_eq!(classify("", 503), Some(Class::Transient));
         assert_eq!(classify("", 429), Some(Class::Throttling));
         assert_eq!(classify("RequestTimeout", 400), Some(Class::Transient));
-        for (code, status) in [("ResourceNotFoundException", 400), ("", 501), ("AccessDeniedException", 403)] {
+        for (code, status) in [("ResourceNotFoundException", 400), ("", 501), ("AccessDeniedException", 403)]
+        {
             assert_eq!(classify(code, status), None);
         }
     }

@@ -21,13 +21,18 @@ impl Canonical<'_> {
         signed.clear();
         out.push_str(self.method);
         out.push('\n');
-        if self.path == "/" { out.push('/') } else { write_path(self.path, out) }
+        if self.path == "/" {
+            out.push('/')
+        } else {
+            write_path(self.path, out)
+        }
         out.push('\n');
         if !self.query.is_empty() {
             write_query(self.query, out);
         }
         out.push('\n');
-        if self.headers.is_sorted_by(|a, b| a.0 < b.0) && self.headers.iter().all(|(name, _)| is_lower(name)) {
+        if self.headers.is_sorted_by(|a, b| a.0 < b.0) && self.headers.iter().all(|(name, _)| is_lower(name))
+        {
             for (name, value) in self.headers {
                 write_header(name, [*value].into_iter(), out, signed);
             }
@@ -57,7 +62,12 @@ fn is_lower(name: &str) -> bool {
     !name.bytes().any(|b| b.is_ascii_uppercase())
 }
 
-fn write_header<'v>(name: &str, values: impl Iterator<Item = &'v str>, out: &mut String, signed: &mut String) {
+fn write_header<'v>(
+    name: &str,
+    values: impl Iterator<Item = &'v str>,
+    out: &mut String,
+    signed: &mut String,
+) {
     out.push_str(name);
     for (n, value) in values.enumerate() {
         out.push(if n == 0 { ':' } else { ',' });
@@ -142,7 +152,8 @@ fn encode_once(text: &str) -> String {
         let escaped = match (byte, tail) {
             (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 rest = after;
-                let digit = |d: u8| char::from(d).to_digit(16).and_then(|d| u8::try_from(d).ok()).unwrap_or_default();
+                let digit =
+                    |d: u8| char::from(d).to_digit(16).and_then(|d| u8::try_from(d).ok()).unwrap_or_default();
                 digit(*high) << 4 | digit(*low)
             }
             _ => byte,

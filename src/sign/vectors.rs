@@ -36,7 +36,14 @@ fn case(dir: &Path) -> Case {
         }
     }
     let context = serde_json::from_str(&read(dir, "context.json")).unwrap();
-    Case { method: method.into(), path: path.into(), query: query.into(), headers, body: body.into(), context }
+    Case {
+        method: method.into(),
+        path: path.into(),
+        query: query.into(),
+        headers,
+        body: body.into(),
+        context,
+    }
 }
 
 fn check(dir: &Path, form: &str, case: &Case) -> String {
@@ -112,7 +119,8 @@ fn query_form() {
         let mut names: Vec<String> = case.headers.iter().map(|(n, _)| n.to_lowercase()).collect();
         names.sort();
         names.dedup();
-        let escape = |text: &str| text.replace('/', "%2F").replace(';', "%3B").replace('+', "%2B").replace('=', "%3D");
+        let escape =
+            |text: &str| text.replace('/', "%2F").replace(';', "%3B").replace('+', "%2B").replace('=', "%3D");
         let id = case.context["credentials"]["access_key_id"].as_str().unwrap();
         let mut parts = vec![
             ("X-Amz-Algorithm", "AWS4-HMAC-SHA256".into()),

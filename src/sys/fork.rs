@@ -139,7 +139,8 @@ mod tests {
         let pid = unsafe { libc::fork() };
         if pid == 0 {
             let other = generation();
-            let good = other != parent && other == generation() && *cell.get(|| 8) == 8 && *cell.get(|| 9) == 8;
+            let good =
+                other != parent && other == generation() && *cell.get(|| 8) == 8 && *cell.get(|| 9) == 8;
             // SAFETY: ends the child at once.
             unsafe { libc::_exit(i32::from(!good)) };
         }

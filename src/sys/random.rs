@@ -16,7 +16,8 @@ impl Random {
         if got != 8 {
             // Early in the boot of a machine; only jitter and identifiers depend on it.
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            number = u64::from(now.subsec_nanos()) ^ (now.as_secs() << 30) ^ (u64::from(std::process::id()) << 16);
+            number =
+                u64::from(now.subsec_nanos()) ^ (now.as_secs() << 30) ^ (u64::from(std::process::id()) << 16);
         }
         Random(AtomicU64::new(number))
     }
@@ -46,7 +47,8 @@ mod tests {
     fn numbers_differ_and_stay_in_range() {
         let (a, b) = (Random::new(), Random::new());
         assert_ne!(a.bits(), b.bits());
-        let mean = (0..10_000).map(|_| a.unit()).inspect(|x| assert!((0.0..1.0).contains(x))).sum::<f64>() / 1e4;
+        let mean =
+            (0..10_000).map(|_| a.unit()).inspect(|x| assert!((0.0..1.0).contains(x))).sum::<f64>() / 1e4;
         assert!((0.45..0.55).contains(&mean), "{mean}");
     }
 }

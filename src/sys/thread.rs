@@ -6,15 +6,8 @@ use std::thread::{Builder, JoinHandle};
 
 /// Signals that a fault of the thread itself raises, and the profiler's: blocking them would break crash reporters
 /// and profilers of the host.
-const LEFT_ALONE: [i32; 7] = [
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGILL,
-    libc::SIGFPE,
-    libc::SIGABRT,
-    libc::SIGTRAP,
-    libc::SIGPROF,
-];
+const LEFT_ALONE: [i32; 7] =
+    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT, libc::SIGTRAP, libc::SIGPROF];
 
 /// The resolver of the C library, with its plug-ins, is what needs most of this.
 const STACK: usize = 512 * 1024;

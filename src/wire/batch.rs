@@ -4,8 +4,8 @@
 //! ids of 224 characters it is as long as many a request, and a general parser would cost as much as the rest of the
 //! call. Whatever looks different goes through the parser, with the same outcome.
 
-use super::answer::{bad, boolean, encrypted, parse, plain_string};
 use super::Reply;
+use super::answer::{bad, boolean, encrypted, parse, plain_string};
 use crate::error::Result;
 use serde_json::Value;
 
@@ -148,8 +148,10 @@ mod tests {
     fn quick_and_thorough_reading_agree() {
         let ids: Vec<String> = (0..500).map(|n| format!("{n:0224}")).collect();
         let entries: Vec<String> = ids.iter().map(|id| format!("{{\"RecordId\":\"{id}\"}}")).collect();
-        let quick_form =
-            format!("{{\"FailedPutCount\":0,\"Encrypted\":true,\"RequestResponses\":[{}]}}", entries.join(","));
+        let quick_form = format!(
+            "{{\"FailedPutCount\":0,\"Encrypted\":true,\"RequestResponses\":[{}]}}",
+            entries.join(",")
+        );
         let slow_form = quick_form.replace(":0,", ": 0,");
         assert!(quick(quick_form.as_bytes(), 500).is_some() && quick(slow_form.as_bytes(), 500).is_none());
         for form in [quick_form, slow_form] {

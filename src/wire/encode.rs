@@ -43,7 +43,9 @@ pub(crate) fn check_base64(data: &[u8]) -> Result<usize> {
         let padding = data.iter().rev().take_while(|b| **b == b'=').count();
         return Ok(data.len() / 4 * 3 - padding);
     };
-    Err(Error::invalid(format!("the data was said to be base64, but {why}; pass raw bytes, or padded RFC 4648 base64")))
+    Err(Error::invalid(format!(
+        "the data was said to be base64, but {why}; pass raw bytes, or padded RFC 4648 base64"
+    )))
 }
 
 /// Writes a member whose value is a string.

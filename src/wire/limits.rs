@@ -14,7 +14,9 @@ pub(crate) const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Checks a stream's name: `[a-zA-Z0-9_.-]`, 1 to 64 of them.
 pub(crate) fn stream_name(name: &str) -> Result<()> {
     if name.is_empty() {
-        return Err(Error::invalid("the stream name is empty; it takes 1 to 64 of the characters a-z A-Z 0-9 _ . -"));
+        return Err(Error::invalid(
+            "the stream name is empty; it takes 1 to 64 of the characters a-z A-Z 0-9 _ . -",
+        ));
     }
     let count = name.chars().count();
     if count > STREAM_NAME {

@@ -72,9 +72,13 @@ pub(crate) struct Reply {
 impl Reply {
     /// Forgets everything but the memory.
     pub(crate) fn clear(&mut self) {
-        for text in
-            [&mut self.message, &mut self.error_code, &mut self.request_id, &mut self.record_id, &mut self.body]
-        {
+        for text in [
+            &mut self.message,
+            &mut self.error_code,
+            &mut self.request_id,
+            &mut self.record_id,
+            &mut self.body,
+        ] {
             text.clear();
         }
         self.http_status = 0;
@@ -102,6 +106,11 @@ impl Reply {
     /// Records of the batch that were not delivered.
     pub(crate) fn failed_count(&self) -> usize {
         self.failed
+    }
+
+    /// The first record that was not delivered.
+    pub(crate) fn first_failed(&self) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.id == 0)
     }
 
     fn text_at(&self, index: usize, place: impl FnOnce(&Slot) -> u32) -> &[u8] {

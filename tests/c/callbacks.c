@@ -87,7 +87,7 @@ static void log_fd(firehose_result *r) {
     CHECK(strstr(firehose_result_message(r), "wrong-") == NULL);
     CHECK_STATUS(FIREHOSE_OK, firehose_client_describe(c, r), r);
     CHECK(strstr(firehose_result_body(r, NULL), "wrong-") == NULL);
-    CHECK_CONTAINS(firehose_result_body(r, NULL), "AKIDLOCAL");
+    CHECK_CONTAINS(firehose_result_body(r, NULL), "OCAL");
     firehose_free(c);
     ssize_t len = pread(fd, text, sizeof text - 1, 0);
     if (len <= 0) FAIL("nothing was logged to log_fd");

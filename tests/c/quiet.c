@@ -83,6 +83,8 @@ static void made(void) {
     char where[4096], there[4096];
     memset(before, 0, sizeof before);
     memset(after, 0, sizeof after);
+    sigemptyset(&mask_before);
+    sigemptyset(&mask_after);
     umask(0123);
     CHECK(getcwd(where, sizeof where) != NULL && getrlimit(RLIMIT_NOFILE, &limit_before) == 0);
     for (int s = 1; s < 65; s++) sigaction(s, NULL, &before[s]);
