@@ -87,7 +87,9 @@ pub(crate) fn plain_string(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = memchr::memchr2(b'"', b'\\', text)?;
     let (inside, rest) = text.split_at_checked(end)?;
     let rest = rest.strip_prefix(b"\"")?;
-    (!inside.is_empty() && inside.iter().all(|b| (0x20..0x7f).contains(b))).then_some((inside, rest))
+    // Without an early end the compiler looks at many bytes at a time.
+    let strange = inside.iter().fold(false, |strange, b| strange | !(0x20..0x7f).contains(b));
+    (!inside.is_empty() && !strange).then_some((inside, rest))
 }
 
 #[cfg(test)]
