@@ -137,11 +137,16 @@ fn a_broken_connection_raises_no_sigpipe() {
 fn a_fault_inside_is_a_status() {
     let server = Server::start();
     for point in ["put", "lookup", "log"] {
+        // What the log has to say is that an attempt failed.
+        let refused: Vec<_> = (0..5)
+            .map(|n| json!({"kind": "error", "operation": "PutRecord", "times": 1, "after": n * 6}))
+            .collect();
+        server.faults(&if point == "log" { json!(refused) } else { json!([]) });
         let run = Run::built("panic.c", Library::Checked, How::Plain).arg(point);
         let ran = if point == "lookup" { run.named(&server) } else { run.http(&server) }.pass();
         assert_eq!(ran.stdout, "", "after a fault in {point}");
     }
-    assert_eq!(server.arrived()["after"], 40);
+    assert_eq!(server.arrived()["after"], 20);
     assert!(Run::new("panic.c").arg("put").http(&server).finish().stdout.contains("test.panic"));
 }
 

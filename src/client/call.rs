@@ -90,6 +90,15 @@ impl Client {
             let setback = match self.attempt(&attempts, lane, subject, number, reply, &mut renewed, accept) {
                 Ok(()) => {
                     state.quota.refund(price);
+                    let (status, id) = (reply.http_status, reply.request_id.as_str());
+                    self.settings.log.write(
+                        Level::Debug,
+                        format_args!(
+                            "{}: HTTP {status}, request {}, attempt {number}",
+                            what(subject),
+                            printable(id)
+                        ),
+                    );
                     return Ok(());
                 }
                 Err(setback) => setback,

@@ -82,7 +82,7 @@ impl Reader<'_> {
         if let (Some(setting), Some(option)) = (&setting, option) {
             let value = match option.shape {
                 Shape::Secret => return Ok(Some(setting.clone())),
-                Shape::Url => without_userinfo(&setting.value),
+                Shape::Url | Shape::Endpoint => without_userinfo(&setting.value),
                 _ if key == Key::AccessKeyId => return Ok(Some(setting.clone())),
                 _ if key == Key::CaPem => format!("{} bytes", setting.value.len()),
                 _ => setting.value.clone(),
@@ -198,9 +198,6 @@ fn place(
     fips: bool,
     dualstack: bool,
 ) -> Result<(Option<Endpoint>, Option<Setting>)> {
-    if let Some(region) = &region {
-        endpoint::check_region(&region.value)?;
-    }
     let Some(custom) = custom else {
         let endpoint = region
             .as_ref()

@@ -1,5 +1,6 @@
 //! The one table of options. Parsing, defaults, environment, `describe` and the manual all come from it.
 
+use super::endpoint::{Endpoint, check_region};
 use crate::error::{Error, Result};
 
 /// What values an option takes.
@@ -9,6 +10,10 @@ pub(crate) enum Shape {
     Text,
     /// A URL; `describe` hides what may be a password in it.
     Url,
+    /// `http://` or `https://`, host, port, path.
+    Endpoint,
+    /// The name of a region.
+    Region,
     /// Text that nobody is shown.
     Secret,
     /// `true` or `false`.
@@ -83,14 +88,14 @@ pub(crate) static OPTIONS: &[Definition] = &[
     Definition {
         variables: &["AWS_REGION", "AWS_DEFAULT_REGION"],
         profile_key: Some("region"),
-        ..option("region", Shape::Text, "The region of the streams, such as `eu-west-1`.")
+        ..option("region", Shape::Region, "The region of the streams, such as `eu-west-1`.")
     },
     Definition {
         variables: &["AWS_ENDPOINT_URL_FIREHOSE", "AWS_ENDPOINT_URL"],
         profile_key: Some("endpoint_url"),
         ..option(
             "endpoint",
-            Shape::Url,
+            Shape::Endpoint,
             "Where requests go instead of the region's own endpoint: `http://` or `https://`, host, port, path.",
         )
     },
@@ -271,6 +276,8 @@ impl Definition {
     pub(crate) fn check(&self, value: &str, from: &str) -> Result<()> {
         let allowed = match self.shape {
             Shape::Text | Shape::Url | Shape::Secret => return Ok(()),
+            Shape::Endpoint => return named(Endpoint::parse(value).map(drop), from),
+            Shape::Region => return named(check_region(value), from),
             Shape::Flag if flag(value).is_some() => return Ok(()),
             Shape::Flag => "true or false".to_owned(),
             Shape::Number(least, most) => {
@@ -289,6 +296,11 @@ impl Definition {
         let shown: String = value.chars().take(80).collect();
         Err(Error::invalid(format!("{from} is {shown:?}; allowed: {allowed}")))
     }
+}
+
+/// Says in front of an error where the value came from.
+fn named(checked: Result<()>, from: &str) -> Result<()> {
+    checked.map_err(|error| Error::invalid(format!("{from}: {}", error.message)))
 }
 
 /// `true` and `false` in any case, as the other SDKs take them; 1 and 0 too.

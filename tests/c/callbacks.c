@@ -39,16 +39,20 @@ static void log_line(void *user_data, int32_t level, const char *message) {
     if (atomic_load(&freed)) atomic_fetch_add(&after_free, 1);
 }
 
-static firehose_client *made(firehose_result *r) {
+static firehose_client *made_for(const char *endpoint, firehose_result *r) {
     firehose_config *config = firehose_config_new();
     firehose_client *c = NULL;
-    CHECK_STATUS(FIREHOSE_OK, firehose_config_set(config, "endpoint", required("FIREHOSE_TEST_ENDPOINT"), r), r);
+    CHECK_STATUS(FIREHOSE_OK, firehose_config_set(config, "endpoint", endpoint, r), r);
+    CHECK_STATUS(FIREHOSE_OK, firehose_config_set(config, "proxy", "http://joe:hunter2@127.0.0.1:1", r), r);
+    CHECK_STATUS(FIREHOSE_OK, firehose_config_set(config, "no_proxy", strstr(endpoint, "nowhere") ? "" : "*", r), r);
     CHECK_STATUS(FIREHOSE_OK, firehose_config_set_credentials_provider(config, provide, "mine", r), r);
     CHECK_STATUS(FIREHOSE_OK, firehose_config_set_log(config, 7, log_line, "log", r), r);
     CHECK_STATUS(FIREHOSE_OK, firehose_client_new(config, &c, r), r);
     firehose_config_free(config);
     return c;
 }
+
+static firehose_client *made(firehose_result *r) { return made_for(required("FIREHOSE_TEST_ENDPOINT"), r); }
 
 static void *work(void *arg) {
     firehose_result *r = firehose_result_new();
@@ -81,9 +85,9 @@ static void log_fd(firehose_result *r) {
     CHECK(fd >= 0);
     unlink(path);
     snprintf(number, sizeof number, "%d", fd);
-    firehose_client *c = new_client("log_fd", number, "log_level", "debug", "access_key_id", "AKIDLOCAL",
+    firehose_client *c = new_client("log_fd", number, "endpoint", "http://127.0.0.1:1", "log_level", "debug", "access_key_id", "AKIDLOCAL",
                                     "secret_access_key", "wrong-secret", "session_token", "wrong-token", NULL);
-    CHECK_STATUS(FIREHOSE_ACCESS_DENIED, firehose_put_record(c, test_stream(), "x", 1, r), r);
+    CHECK_STATUS(FIREHOSE_CONNECT_FAILED, firehose_put_record(c, test_stream(), "x", 1, r), r);
     CHECK(strstr(firehose_result_message(r), "wrong-") == NULL);
     CHECK_STATUS(FIREHOSE_OK, firehose_client_describe(c, r), r);
     CHECK(strstr(firehose_result_body(r, NULL), "wrong-") == NULL);
@@ -134,6 +138,11 @@ int main(void) {
 
     for (int how = 1; how <= 3; how++) refused(r, how);
     log_fd(r);
+    /* A proxy that is not there is tried again, and the log tells of it. */
+    client = made_for("http://nowhere.example", r);
+    CHECK_STATUS(FIREHOSE_CONNECT_FAILED, firehose_put_record(client, test_stream(), "x", 1, r), r);
+    CHECK(strstr(firehose_result_message(r), "hunter2") == NULL);
+    firehose_free(client);
     if (atomic_load(&lines) == 0) FAIL("the log callback was never called");
     if (atomic_load(&leaks) != 0) FAIL("%d lines of the log held a secret", atomic_load(&leaks));
     atomic_store(&freed, 1);

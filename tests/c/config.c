@@ -3,8 +3,15 @@
 
 static firehose_result *r;
 
+/* By firehose_config_set, or where that cannot judge an option alone, when a client is made with it. */
 static void refused(firehose_config *config, const char *name, const char *value, const char *says) {
-    if (firehose_config_set(config, name, value, r) != FIREHOSE_INVALID_ARGUMENT) FAIL("%s=%s was taken", name, value);
+    if (firehose_config_set(config, name, value, r) == FIREHOSE_OK) {
+        firehose_client *c = NULL;
+        if (firehose_client_new(config, &c, r) != FIREHOSE_INVALID_ARGUMENT) FAIL("%s=%s was taken", name, value);
+        CHECK(c == NULL && firehose_config_set(config, name, "", NULL) == FIREHOSE_OK);
+    } else {
+        CHECK(firehose_result_status(r) == FIREHOSE_INVALID_ARGUMENT);
+    }
     CHECK_CONTAINS(firehose_result_message(r), name);
     if (says != NULL) CHECK_CONTAINS(firehose_result_message(r), says);
 }
@@ -15,7 +22,7 @@ static void bad_values(firehose_config *config) {
         {"connect_timeout", "1", "connect_timeout_ms"}, {"secret_acces_key", "hunter2", "secret_access_key"},
         {"max_attempts", "many", "many"}, {"max_attempts", "-1", "-1"}, {"max_attempts", "0", "0"},
         {"max_attempts", "1.5", "1.5"}, {"max_attempts", "99999999999999999999", "99999999999999999999"},
-        {"operation_timeout_ms", "5s", "5s"}, {"retry_mode", "legacy", "adaptive"},
+        {"operation_timeout_ms", "5s", "5s"}, {"retry_mode", "fast", "adaptive"},
         {"use_fips", "maybe", "true"}, {"endpoint", "ftp://host", "http"}, {"endpoint", "not a url", "http"},
         {"log_level", "loud", "debug"}, {"log_fd", "one", "one"}, {"log_fd", "-1", "-1"},
         {"region", "us east", "us east"}, {"region", "us-east-1.evil.com/", NULL}, {"no-such-thing-at-all", "x", NULL}};

@@ -45,7 +45,8 @@ impl Server {
         let place = match &self.kind {
             Kind::InProcess { data, .. } => data.join(stream),
             Kind::Python { venv, .. } => {
-                let objects = folder(&format!("objects-{stream}"));
+                let objects = self.home.join(format!("objects-{stream}"));
+                std::fs::create_dir(&objects).expect("a folder for the objects");
                 let mut fetch = python(venv, &self.home, "fetch.py", &self.endpoint, &[BUCKET, stream]);
                 fetch.arg(&objects).env("AWS_ACCESS_KEY_ID", &self.writer.id);
                 succeed(fetch.env("AWS_SECRET_ACCESS_KEY", &self.writer.secret));
@@ -75,8 +76,8 @@ fn files_under(place: &Path, files: &mut Vec<PathBuf>) {
 
 pub(crate) fn firehose_local(name: &str) -> Server {
     let data = folder(&format!("{name}-data"));
-    let writer = Keys { id: "AKIDWRITER".into(), secret: "a secret of the writer".into() };
-    let stranger = Keys { id: "AKIDSTRANGER".into(), secret: "a secret of the stranger".into() };
+    let writer = Keys { id: "AKIDWRITER".into(), secret: "secret-of-the-writer".into() };
+    let stranger = Keys { id: "AKIDSTRANGER".into(), secret: "secret-of-the-stranger".into() };
     let server = firehose_local::Server::start(firehose_local::Options {
         data: Some(data.clone()),
         keys: vec![firehose_local::Key::new(&writer.id, &writer.secret)],
