@@ -17,7 +17,7 @@ use support::run::{Call, Run};
 use support::server::Server;
 
 /// No more than this may be allocated for a put once everything is warm.
-const ALLOCATIONS_PER_PUT: f64 = 16.0;
+const ALLOCATIONS_PER_PUT: f64 = 24.0;
 
 #[test]
 fn ten_thousand_puts_on_an_address_start_no_thread_and_use_one_connection() {

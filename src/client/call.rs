@@ -4,6 +4,7 @@ use super::attempt::Attempts;
 use super::refusal::{advice, is_expired_token, kind, may_heal};
 use super::{Client, Scratch, State};
 use crate::clock::parse_http_date;
+use crate::credentials::Credentials;
 use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, Lane, Limits};
 use crate::log::Level;
@@ -86,9 +87,11 @@ impl Client {
         let (mut number, mut retries, mut price, mut renewed) = (0, 0, 0, false);
         loop {
             number += 1;
-            self.pace(state, deadline)?;
+            self.pace(state, deadline).inspect_err(|error| reply.retryable = may_heal(error.kind))?;
             let setback = match self.attempt(&attempts, lane, subject, number, reply, &mut renewed, accept) {
                 Ok(()) => {
+                    // An earlier attempt may have said otherwise.
+                    reply.retryable = false;
                     state.quota.refund(price);
                     let (status, id) = (reply.http_status, reply.request_id.as_str());
                     self.settings.log.write(
@@ -163,12 +166,13 @@ impl Client {
     ) -> std::result::Result<(), Setback> {
         let state = attempts.state;
         let clock = self.settings.clock;
-        let now = clock.monotonic();
         let wall = clock.wall_ms();
         let corrected = if self.settings.correct_skew { wall + state.skew.get() } else { wall };
         let deadline = attempts.limits.deadline;
         let keys =
             state.credentials.get(corrected / 1000, state.random.unit(), deadline).map_err(Setback::last)?;
+        // The source of keys may have taken long: its time is neither the connection's nor the signature's.
+        let (now, wall) = (clock.monotonic(), clock.wall_ms());
         reply.attempts = number;
         let outcome = attempts.make(lane, &keys, number, now, wall);
         let answer = match outcome {
@@ -208,8 +212,8 @@ impl Client {
                 }
             };
         }
-        let setback =
-            self.refused(state, subject, &answer, lane.buffers.body.as_slice(), skew, number, reply);
+        let body = lane.buffers.body.as_slice();
+        let setback = self.refused(state, subject, &answer, body, &keys, skew, number, reply);
         self.learn(state, setback.class == Some(Class::Throttling));
         if !*renewed && is_expired_token(reply.error_code.as_str()) {
             // Worth one more attempt with other keys, whatever the limit of attempts.
@@ -242,12 +246,19 @@ impl Client {
         subject: &Subject<'_>,
         answer: &Answer,
         body: &[u8],
+        keys: &Credentials,
         skew: Option<i64>,
         number: u32,
         reply: &mut Reply,
     ) -> Setback {
         let status = answer.status;
-        let fault = Fault::read(answer.header("x-amzn-errortype"), body);
+        let mut fault = Fault::read(answer.header("x-amzn-errortype"), body);
+        // A refused signature is answered with the headers that were signed, the session token among them.
+        for secret in [Some(&keys.secret), keys.token.as_ref()].into_iter().flatten() {
+            if fault.message.contains(secret.as_str()) {
+                fault.message = fault.message.replace(secret.as_str(), "(hidden)");
+            }
+        }
         reply.error_code.set(&fault.code);
         let kind = kind(&fault.code, status);
         let endpoint =

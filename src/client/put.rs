@@ -3,7 +3,7 @@
 use super::call::{Subject, Verdict};
 use super::{Client, Scratch};
 use crate::error::{Error, Kind, Result};
-use crate::http::Lane;
+use crate::http::{Failure, Lane};
 use crate::retry::{Class, classify};
 use crate::sign::BodyHash;
 use crate::wire::{Reply, answer, batch, encode, limits};
@@ -54,7 +54,7 @@ impl Client {
             options.members.iter().map(|(name, value)| name.len() + 6 * value.map_or(0, str::len)).sum();
         let subject =
             Subject { action: "PutRecord", target: "Firehose_20150804.PutRecord", stream, most: ANSWER };
-        self.state().pool.with(deadline, |lane| {
+        let outcome = self.state().pool.with(deadline, |lane| {
             let body = lane.buffers.start(256 + members + encode::record_length(data.len()));
             encode::open(body, stream, "Record");
             if options.base64 {
@@ -72,7 +72,8 @@ impl Client {
             self.run(lane, &subject, deadline, reply, &mut |lane, reply| {
                 answer::put_record(&lane.buffers.body, reply).map(|()| Verdict::Done)
             })
-        })?
+        });
+        served(outcome, reply)
     }
 
     /// Puts up to 500 records in one call; those that are refused are sent again, and only those.
@@ -94,7 +95,7 @@ impl Client {
         let most = ANSWER + count * ANSWER_PER_RECORD;
         let subject =
             Subject { action: "PutRecordBatch", target: "Firehose_20150804.PutRecordBatch", stream, most };
-        self.state().pool.with(deadline, |lane| {
+        let outcome = self.state().pool.with(deadline, |lane| {
             lane.scratch.pending.clear();
             lane.scratch.pending.extend(0..u32::try_from(count).unwrap_or_default());
             write_batch(lane, stream, records);
@@ -109,7 +110,8 @@ impl Client {
                 Ok(Verdict::Again(class, error))
             });
             outcome.map_err(|error| settle(error, &lane.scratch.pending, reply))
-        })?
+        });
+        served(outcome, reply)
     }
 
     /// Calls any operation of the service with the JSON given.
@@ -126,16 +128,30 @@ impl Client {
         let json = if json.is_empty() { b"{}" } else { json };
         let target = format!("Firehose_20150804.{action}");
         let subject = Subject { action, target: &target, stream: "", most: 4 * ANSWER };
-        self.state().pool.with(deadline, |lane| {
+        let outcome = self.state().pool.with(deadline, |lane| {
             lane.buffers.start(json.len()).extend_from_slice(json);
             lane.scratch.payload = None;
             self.run(lane, &subject, deadline, reply, &mut |lane, reply| {
+                // Operations that give nothing back are documented to answer 200 with an empty body; a put is not.
+                if lane.buffers.body.is_empty() && reply.http_status == 200 && !action.starts_with("Put") {
+                    reply.body.set("{}");
+                    return Ok(Verdict::Done);
+                }
                 answer::check(&lane.buffers.body)?;
                 reply.body.set_bytes(&lane.buffers.body);
                 Ok(Verdict::Done)
             })
-        })?
+        });
+        served(outcome, reply)
     }
+}
+
+/// The outcome of a call, or that no connection was free for it in time.
+fn served(outcome: std::result::Result<Result<()>, Failure>, reply: &mut Reply) -> Result<()> {
+    outcome.unwrap_or_else(|failure| {
+        reply.retryable = true;
+        Err(failure.into())
+    })
 }
 
 /// Writes the pending records, hashing them on the way.

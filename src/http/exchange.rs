@@ -161,14 +161,17 @@ impl Buffers {
                     let length = usize::try_from(length).ok().filter(|length| *length <= most);
                     let length = length.ok_or_else(|| too_long(target, most))?;
                     let have = self.input.len().min(length);
-                    self.body.reserve(length);
+                    self.body.reserve(length + 1);
                     self.body.extend(self.input.drain(..have));
                     while self.body.len() < length {
                         let rest = length - self.body.len();
-                        let got = stream.receive(&mut self.body, rest, wait);
+                        // One byte more than is due: what follows must not be taken for the next call's answer.
+                        let got = stream.receive(&mut self.body, rest + 1, wait);
                         ended(got, target, limits, "in the middle of its answer")?;
                     }
-                    head.keep
+                    let exact = self.body.len() == length;
+                    self.body.truncate(length);
+                    head.keep && exact
                 }
                 BodyMode::Chunked => {
                     self.receive_chunked(stream, target, &mut call, most, wait, limits)?;
@@ -280,6 +283,10 @@ impl Buffers {
     ) -> Result<(Head, RecvResponseResult), Failure> {
         let mut any = !self.input.is_empty();
         loop {
+            if let Some(end) = continued(&self.input) {
+                self.input.drain(..end);
+                continue;
+            }
             if !self.input.is_empty() {
                 let (used, response) = call
                     .try_response(&self.input, false)
@@ -363,6 +370,14 @@ impl Buffers {
         self.body.truncate(filled);
         Ok(())
     }
+}
+
+/// The length of a `100 Continue` at the start of the input. It may have headers, as from some proxies, which the state
+/// machine does not take.
+fn continued(input: &[u8]) -> Option<usize> {
+    let rest = input.strip_prefix(b"HTTP/1.")?.get(1..)?;
+    rest.strip_prefix(b" 100").filter(|rest| matches!(rest.first(), Some(b' ' | b'\r')))?;
+    memchr::memmem::find(input, b"\r\n\r\n").map(|end| end + 4)
 }
 
 /// Asks a proxy for a tunnel to the target (RFC 9110, 9.3.6).

@@ -59,8 +59,9 @@ impl Link {
                 return Ok((stream, true));
             }
         }
-        let fresh = connector.connect(limits, now)?;
+        // Also where it fails: a lane without a time would keep the pool from closing the old ones behind it.
         self.used = Some(now);
+        let fresh = connector.connect(limits, now)?;
         Ok((fresh, false))
     }
 }

@@ -15,6 +15,9 @@ const SLACK: Duration = Duration::from_millis(20);
 /// How much is sealed before it is sent.
 const SEALED: usize = 256 * 1024;
 
+/// The most that one TLS record holds.
+const RECORD: usize = 16 * 1024;
+
 /// How long a single operation may wait.
 #[derive(Clone, Copy)]
 pub(crate) struct Wait {
@@ -43,7 +46,8 @@ impl Socket {
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        if self.limit > left + SLACK || self.limit + SLACK < left {
+        // A new socket has no limit at all: however short the wait, it must get one.
+        if self.limit.is_zero() || self.limit > left + SLACK || self.limit + SLACK < left {
             // The kernel takes zero for no limit.
             let limit = left.max(Duration::from_millis(1));
             self.tcp.set_read_timeout(Some(limit))?;
@@ -166,6 +170,8 @@ impl Stream {
             return self.socket.patiently(wait, |tcp| socket::receive(tcp, buffer, most));
         };
         let before = buffer.len();
+        // A record's worth: the room is cleared at each turn, and the whole answer's would be cleared again and again.
+        let most = most.min(RECORD);
         loop {
             buffer.resize(before + most, 0);
             let read = session.reader().read(buffer.get_mut(before..).unwrap_or_default());
@@ -193,5 +199,26 @@ impl Stream {
             None => socket::has_input(&self.socket.tcp),
             Some(_) => socket::is_closed(&self.socket.tcp),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn the_shortest_wait_of_a_new_socket_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut stream = Stream::plain(Socket::new(tcp).unwrap());
+            let idle = Duration::from_millis(5);
+            let got = stream.receive(&mut Vec::new(), 1, Wait { idle, until: Instant::now() + SLACK });
+            let _ = done.send(got.map_err(|error| error.kind()));
+        });
+        let got = ended.recv_timeout(Duration::from_secs(5)).expect("the wait never ended");
+        assert_eq!(got, Err(io::ErrorKind::TimedOut));
     }
 }

@@ -34,10 +34,11 @@ struct Loaded {
     trust: String,
 }
 
-/// The TLS side of a client: the roots are read at the first connection that needs them, once.
+/// The TLS side of a client: the roots are read at the first connection that needs them, once. What could not be read
+/// is tried again by the next connection: the file may be put right while the host runs.
 pub(crate) struct Tls {
     roots: Roots,
-    loaded: OnceLock<Result<Loaded, String>>,
+    loaded: OnceLock<Loaded>,
 }
 
 impl Tls {
@@ -47,8 +48,11 @@ impl Tls {
     }
 
     fn load(&self) -> Result<&Loaded, Failure> {
-        let loaded = self.loaded.get_or_init(|| load(&self.roots));
-        loaded.as_ref().map_err(|why| Failure::new(Kind::TlsFailed, why.clone()))
+        if let Some(loaded) = self.loaded.get() {
+            return Ok(loaded);
+        }
+        let fresh = load(&self.roots).map_err(|why| Failure::new(Kind::TlsFailed, why))?;
+        Ok(self.loaded.get_or_init(|| fresh))
     }
 
     /// A new session with `host`.
@@ -64,8 +68,7 @@ impl Tls {
     /// The roots in use, or those that will be.
     pub(crate) fn describe(&self) -> String {
         match (self.loaded.get(), &self.roots) {
-            (Some(Ok(loaded)), _) => loaded.trust.clone(),
-            (Some(Err(why)), _) => why.clone(),
+            (Some(loaded), _) => loaded.trust.clone(),
             (None, Roots::Bundle(path)) => format!("{} (not read yet)", path.display()),
             (None, Roots::Pem(_)) => "the text of ca_pem (not read yet)".into(),
             (None, Roots::System(_)) => "the system's store, else built-in roots (not read yet)".into(),
@@ -176,6 +179,17 @@ mod tests {
             assert_eq!(failure.kind, Kind::TlsFailed);
             assert!(failure.message.contains(why), "{}", failure.message);
         }
+    }
+
+    #[test]
+    fn a_bundle_that_comes_later_is_found() {
+        let path = std::env::temp_dir().join(format!("firehose-late-bundle-{}.pem", std::process::id()));
+        let tls = Tls::new(Roots::Bundle(path.clone()));
+        assert!(tls.session("example.com").is_err());
+        let Some(store) = STORES.iter().find(|store| std::fs::exists(store).unwrap_or(false)) else { return };
+        std::fs::copy(store, &path).unwrap();
+        assert!(tls.session("example.com").is_ok());
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -52,15 +52,10 @@ pub(crate) fn generation() -> u64 {
     match PAGE.get_or_init(Page::map) {
         Page::Wiped(cell) => match cell.load(Ordering::Acquire) {
             0 => {
-                // Threads that race here all compute the same number or find it set.
-                let next = LAST.load(Ordering::Acquire) + 1;
-                match cell.compare_exchange(0, next, Ordering::AcqRel, Ordering::Acquire) {
-                    Ok(_) => {
-                        LAST.store(next, Ordering::Release);
-                        next
-                    }
-                    Err(set) => set,
-                }
+                // The number is used up before it is shown: a child that is forked in between must not get it again.
+                let next = LAST.fetch_add(1, Ordering::AcqRel) + 1;
+                cell.compare_exchange(0, next, Ordering::AcqRel, Ordering::Acquire)
+                    .map_or_else(|set| set, |_| next)
             }
             set => set,
         },

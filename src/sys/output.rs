@@ -4,8 +4,19 @@ use std::mem::MaybeUninit;
 use std::ptr;
 
 /// Writes `line` to `fd` in one system call where the kernel takes it whole. Whatever goes wrong is the log's own
-/// loss; it never blocks the signal for longer than the write.
+/// loss: a line for which a pipe has no room now is dropped, so that a reader that hangs does not hang the host.
 pub(crate) fn write_line(fd: i32, line: &[u8]) {
+    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one entry is passed, which the kernel fills in.
+    if unsafe { libc::poll(&mut poll, 1, 0) } != 1 || poll.revents & libc::POLLOUT == 0 {
+        return;
+    }
+    // A pipe that can be written to takes this much at once.
+    let (line, end) = match line.get(..libc::PIPE_BUF - 1) {
+        Some(cut) if line.len() > libc::PIPE_BUF => (cut, &b"\n"[..]),
+        _ => (line, &b""[..]),
+    };
+    let line = [line, end].concat();
     let mut pipe = MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     let mut pending = MaybeUninit::<libc::sigset_t>::uninit();
@@ -17,7 +28,7 @@ pub(crate) fn write_line(fd: i32, line: &[u8]) {
         libc::sigpending(pending.as_mut_ptr());
         let was_pending = libc::sigismember(pending.as_ptr(), libc::SIGPIPE) == 1;
         libc::pthread_sigmask(libc::SIG_BLOCK, pipe.as_ptr(), before.as_mut_ptr());
-        let mut rest = line;
+        let mut rest = line.as_slice();
         while !rest.is_empty() {
             let wrote = libc::write(fd, rest.as_ptr().cast(), rest.len());
             match usize::try_from(wrote) {
@@ -41,6 +52,21 @@ mod tests {
     use super::*;
     use std::io::Read;
     use std::os::fd::AsRawFd;
+
+    #[test]
+    fn a_reader_that_hangs_hangs_nobody() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for _ in 0..40 {
+                write_line(writer.as_raw_fd(), &[b'x'; 3000]);
+                write_line(writer.as_raw_fd(), &[b'x'; 9000]);
+            }
+            let _ = done.send(());
+        });
+        ended.recv_timeout(std::time::Duration::from_secs(5)).expect("the log blocks its host");
+        drop(reader);
+    }
 
     #[test]
     fn a_line_arrives_and_a_pipe_without_a_reader_kills_nobody() {

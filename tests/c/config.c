@@ -48,7 +48,6 @@ static void describe(firehose_config *config) {
     CHECK(len == strlen(body) && body[0] == '{' && strstr(body, "hunter2") == NULL);
     CHECK_CONTAINS(body, "eu-central-1");
     CHECK_CONTAINS(body, "user-host.example");
-    CHECK_CONTAINS(body, "MPLE");
     CHECK_CONTAINS(body, "adaptive");
     CHECK_CONTAINS(body, "127.0.0.1:3128");
     printf("describe\t%s\n", body);
