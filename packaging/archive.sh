@@ -17,6 +17,8 @@ for name in $names; do roots="$roots -u $name"; done
 # Groups are taken apart here: a COMDAT of the host's own Rust could otherwise replace one of ours.
 # shellcheck disable=SC2086 # one word for each symbol
 ld -r --force-group-allocation --gc-sections $roots -o "$work/firehose.o" "$in"
-objcopy --wildcard --keep-global-symbol='firehose_*' --strip-unneeded "$work/firehose.o"
+# The bitcode of Rust's own library is of no use here, and an older LLVM that the linker loads stumbles over it.
+objcopy --wildcard --keep-global-symbol='firehose_*' --strip-unneeded \
+    --remove-section=.llvmbc --remove-section=.llvmcmd "$work/firehose.o"
 rm -f "$out"
 ar rcsD "$out" "$work/firehose.o"

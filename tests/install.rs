@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use support::build::{succeed, target};
+use support::build::{cargo, succeed};
 use support::root;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -32,7 +32,14 @@ fn folder(name: &str) -> PathBuf {
 
 fn make_install(settings: &[String]) {
     let mut make = Command::new("make");
-    make.current_dir(root()).arg("install").args(settings).env("CARGO_TARGET_DIR", target());
+    make.current_dir(root()).arg("install").args(settings);
+    // The same surroundings as in the other tests: cargo builds anew whatever sees others.
+    for (name, value) in cargo().get_envs() {
+        match value {
+            Some(value) => make.env(name, value),
+            None => make.env_remove(name),
+        };
+    }
     // The tests may themselves run below a make.
     succeed(make.env_remove("MAKEFLAGS").env_remove("MAKELEVEL").env_remove("DESTDIR"));
 }

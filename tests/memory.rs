@@ -89,6 +89,7 @@ impl Case {
     fn run(&self, how: How) -> (Run, Server) {
         let server = Server::with(&self.faults);
         let run = Run::built(self.source, Library::Checked, how).args(self.arguments).scale(self.scale);
+        let run = if self.source == "fork.c" { run.may_leak() } else { run };
         let run = match self.over {
             Over::Http => run.http(&server),
             Over::Name => run.named(&server),

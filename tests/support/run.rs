@@ -12,12 +12,14 @@ use super::build::{How, Library, preload, program, scratch};
 use super::server::Server;
 
 /// A program about to run.
+#[derive(Clone)]
 pub(crate) struct Run {
     executable: PathBuf,
     arguments: Vec<OsString>,
     environment: HashMap<OsString, OsString>,
     limit: Duration,
     valgrind: bool,
+    leaks: bool,
 }
 
 /// What a program left behind.
@@ -43,6 +45,7 @@ impl Run {
             environment: HashMap::new(),
             limit: Duration::from_secs(60),
             valgrind: false,
+            leaks: true,
         };
         let run = run
             .env("HOME", home)
@@ -110,6 +113,12 @@ impl Run {
     pub(crate) fn valgrind(mut self) -> Run {
         self.valgrind = true;
         self.limit(300)
+    }
+
+    /// Without the search for leaks: a forked child never frees what was its parent's, as it must.
+    pub(crate) fn may_leak(mut self) -> Run {
+        self.leaks = false;
+        self.env("ASAN_OPTIONS", "detect_leaks=0:exitcode=98")
     }
 
     fn command(&self) -> Command {
