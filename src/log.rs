@@ -71,9 +71,14 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    /// Whether a line of that level is heard: what goes into it need not be made otherwise.
+    pub(crate) fn wants(&self, level: Level) -> bool {
+        !matches!(self.sink, Sink::None) && self.level.is_some_and(|most| level <= most)
+    }
+
     /// Writes a line if somebody wants it.
     pub(crate) fn write(&self, level: Level, line: fmt::Arguments<'_>) {
-        if matches!(self.sink, Sink::None) || self.level.is_none_or(|most| level > most) {
+        if !self.wants(level) {
             return;
         }
         #[cfg(feature = "test-hooks")]

@@ -40,6 +40,11 @@ fn case(source: &'static str, arguments: &'static [&'static str], scale: u32, ov
 
 fn cases() -> Vec<Case> {
     let throttled = |times: u32| json!([{"kind": "throttle_records", "count": 100, "times": times}]);
+    // One line of the log each.
+    let refused: Vec<Value> = (0..5)
+        .map(|n| json!({"kind": "error", "operation": "PutRecord", "times": 1, "after": n * 6}))
+        .collect();
+    let refused = Value::Array(refused);
     let broken = json!([
         {"kind": "reset_read", "probability": 0.2}, {"kind": "reset_middle", "probability": 0.2},
         {"kind": "close_idle", "probability": 0.2},
@@ -69,7 +74,7 @@ fn cases() -> Vec<Case> {
         case("fork.c", &[], 2, Over::Http),
         case("panic.c", &["put"], 100, Over::Http),
         case("panic.c", &["lookup"], 100, Over::Name),
-        case("panic.c", &["log"], 100, Over::Http),
+        Case { faults: refused, ..case("panic.c", &["log"], 100, Over::Http) },
         case("quiet.c", &["streams"], 100, Over::Http),
         case("quiet.c", &["closed"], 100, Over::Tls),
         case("no_leftovers.c", &[], 1, Over::Http),

@@ -8,7 +8,7 @@ use crate::http::{Answer, Connector, Failure, Lane, Limits, Request};
 use crate::sign::{Canonical, Hex, SigningKey, authorization};
 use std::sync::Arc;
 use std::time::Instant;
-use ureq_proto::http::{self, HeaderName, HeaderValue, Method, Uri, header as name};
+use ureq_proto::http::{self, HeaderName, HeaderValue, Method, header as name};
 
 /// What stays the same over the attempts of a call.
 pub(super) struct Attempts<'a> {
@@ -18,8 +18,10 @@ pub(super) struct Attempts<'a> {
     pub(super) limits: Limits,
     /// `Firehose_20150804.PutRecord`
     pub(super) target: &'a str,
+    /// The same as a header.
+    pub(super) target_header: HeaderValue,
     /// The same over all attempts of a call.
-    pub(super) invocation: String,
+    pub(super) invocation: HeaderValue,
     /// The longest answer that is read.
     pub(super) most: usize,
 }
@@ -52,27 +54,27 @@ impl Attempts<'_> {
         push_number(&mut sdk_request, number);
         sdk_request.push_str("; max=");
         push_number(&mut sdk_request, self.settings.max_attempts);
-        let uri: Uri = self.connector.target.path.parse().unwrap_or_else(|_| Uri::from_static("/"));
+        let sdk_request = header(sdk_request);
         let scratch = &*scratch;
         let head = || {
             let mut request = http::Request::new(());
             *request.method_mut() = Method::POST;
-            *request.uri_mut() = uri.clone();
+            *request.uri_mut() = self.state.uri.clone();
             let headers = request.headers_mut();
             headers.reserve(12);
             headers.insert(name::HOST, self.state.host.clone());
             headers.insert(name::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
             headers.insert(name::CONTENT_LENGTH, HeaderValue::from(length));
-            headers.insert(HeaderName::from_static("x-amz-target"), header(self.target));
-            headers.insert(HeaderName::from_static("x-amz-date"), header(stamp.as_str()));
+            headers.insert(HeaderName::from_static("x-amz-target"), self.target_header.clone());
+            headers.insert(HeaderName::from_static("x-amz-date"), header(stamp.as_str().to_owned()));
             if let Some(token) = &keys.token {
-                let mut value = header(token);
+                let mut value = header(token.to_string());
                 value.set_sensitive(true);
                 headers.insert(HeaderName::from_static("x-amz-security-token"), value);
             }
-            headers.insert(name::AUTHORIZATION, header(&scratch.authorization));
-            headers.insert(HeaderName::from_static("amz-sdk-invocation-id"), header(&self.invocation));
-            headers.insert(HeaderName::from_static("amz-sdk-request"), header(&sdk_request));
+            headers.insert(name::AUTHORIZATION, header(scratch.authorization.clone()));
+            headers.insert(HeaderName::from_static("amz-sdk-invocation-id"), self.invocation.clone());
+            headers.insert(HeaderName::from_static("amz-sdk-request"), sdk_request.clone());
             headers.insert(name::USER_AGENT, self.state.user_agent.clone());
             request
         };

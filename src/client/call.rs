@@ -2,7 +2,7 @@
 
 use super::attempt::Attempts;
 use super::refusal::{advice, is_expired_token, kind, may_heal};
-use super::{Client, Scratch, State};
+use super::{Client, Scratch, State, header};
 use crate::clock::parse_http_date;
 use crate::credentials::Credentials;
 use crate::error::{Error, Kind, Result};
@@ -12,8 +12,10 @@ use crate::retry::{Class, backoff, classify, is_skew_code, parse_retry_after};
 use crate::text::printable;
 use crate::wire::Reply;
 use crate::wire::fault::Fault;
+use std::borrow::Cow;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
+use ureq_proto::http::HeaderValue;
 
 /// What a success of the transport turns out to be.
 pub(super) enum Verdict {
@@ -28,11 +30,20 @@ pub(super) struct Subject<'a> {
     /// `PutRecord`
     pub(super) action: &'a str,
     /// Goes to `x-amz-target`.
-    pub(super) target: &'a str,
+    pub(super) target: Cow<'static, str>,
     /// For messages; empty where there is none.
     pub(super) stream: &'a str,
     /// The longest answer that is read.
     pub(super) most: usize,
+}
+
+impl Subject<'_> {
+    fn target_header(&self) -> HeaderValue {
+        match &self.target {
+            Cow::Borrowed(target) => HeaderValue::from_static(target),
+            Cow::Owned(target) => header(target.clone()),
+        }
+    }
 }
 
 /// An attempt that did not succeed.
@@ -80,7 +91,8 @@ impl Client {
             settings: &self.settings,
             connector,
             limits,
-            target: subject.target,
+            target: &subject.target,
+            target_header: subject.target_header(),
             invocation: invocation(state),
             most: subject.most,
         };
@@ -93,15 +105,12 @@ impl Client {
                     // An earlier attempt may have said otherwise.
                     reply.retryable = false;
                     state.quota.refund(price);
-                    let (status, id) = (reply.http_status, reply.request_id.as_str());
-                    self.settings.log.write(
-                        Level::Debug,
-                        format_args!(
-                            "{}: HTTP {status}, request {}, attempt {number}",
-                            what(subject),
-                            printable(id)
-                        ),
-                    );
+                    if self.settings.log.wants(Level::Debug) {
+                        let (status, id) = (reply.http_status, printable(reply.request_id.as_str()));
+                        let line =
+                            format_args!("{}: HTTP {status}, request {id}, attempt {number}", what(subject));
+                        self.settings.log.write(Level::Debug, line);
+                    }
                     return Ok(());
                 }
                 Err(setback) => setback,
@@ -318,7 +327,7 @@ fn exhausted(error: Error) -> Error {
 }
 
 /// A random identifier in the form of a UUID of version 4.
-fn invocation(state: &State) -> String {
+fn invocation(state: &State) -> HeaderValue {
     use std::fmt::Write;
     let (a, b) = (state.random.bits(), state.random.bits());
     let mut id = String::with_capacity(36);
@@ -332,5 +341,5 @@ fn invocation(state: &State) -> String {
         b >> 48 & 0x3fff | 0x8000,
         b & 0xffff_ffff_ffff
     );
-    id
+    header(id)
 }

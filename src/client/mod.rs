@@ -20,7 +20,7 @@ use crate::sys::random::Random;
 use settings::Settings;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use ureq_proto::http::HeaderValue;
+use ureq_proto::http::{HeaderValue, Uri};
 
 /// A client: settings, and the state that each process has for itself.
 pub(crate) struct Client {
@@ -40,6 +40,7 @@ struct State {
     random: Random,
     started: Instant,
     host: HeaderValue,
+    uri: Uri,
     user_agent: HeaderValue,
     scope: Scope,
 }
@@ -62,6 +63,7 @@ impl State {
     fn new(settings: &Settings) -> State {
         let authority =
             settings.endpoint.as_ref().map(|endpoint| endpoint.authority.as_str()).unwrap_or_default();
+        let path = settings.endpoint.as_ref().map_or("/", |endpoint| endpoint.path.as_str());
         let started = settings.clock.monotonic();
         State {
             pool: Pool::new(settings.max_connections),
@@ -73,8 +75,9 @@ impl State {
             adaptive: settings.adaptive.then(|| Mutex::new(Adaptive::new(0.0))),
             random: Random::new(),
             started,
-            host: header(authority),
-            user_agent: header(&settings.user_agent),
+            host: header(authority.to_owned()),
+            uri: path.parse().unwrap_or_else(|_| Uri::from_static("/")),
+            user_agent: header(settings.user_agent.clone()),
             scope: Scope {
                 region: settings.region.as_ref().map(|region| region.value.clone()).unwrap_or_default(),
                 service: "firehose".into(),
@@ -107,8 +110,8 @@ fn resolver(settings: &Settings) -> Resolver {
 }
 
 /// A header's value; what was checked before always is one.
-fn header(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+fn header(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 impl Client {

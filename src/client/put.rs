@@ -52,8 +52,12 @@ impl Client {
         let deadline = self.deadline(options.timeout);
         let members: usize =
             options.members.iter().map(|(name, value)| name.len() + 6 * value.map_or(0, str::len)).sum();
-        let subject =
-            Subject { action: "PutRecord", target: "Firehose_20150804.PutRecord", stream, most: ANSWER };
+        let subject = Subject {
+            action: "PutRecord",
+            target: "Firehose_20150804.PutRecord".into(),
+            stream,
+            most: ANSWER,
+        };
         let outcome = self.state().pool.with(deadline, |lane| {
             let body = lane.buffers.start(256 + members + encode::record_length(data.len()));
             encode::open(body, stream, "Record");
@@ -93,8 +97,12 @@ impl Client {
         let deadline = self.deadline(timeout);
         reply.expect_records(count);
         let most = ANSWER + count * ANSWER_PER_RECORD;
-        let subject =
-            Subject { action: "PutRecordBatch", target: "Firehose_20150804.PutRecordBatch", stream, most };
+        let subject = Subject {
+            action: "PutRecordBatch",
+            target: "Firehose_20150804.PutRecordBatch".into(),
+            stream,
+            most,
+        };
         let outcome = self.state().pool.with(deadline, |lane| {
             lane.scratch.pending.clear();
             lane.scratch.pending.extend(0..u32::try_from(count).unwrap_or_default());
@@ -126,8 +134,8 @@ impl Client {
         self.ready()?;
         let deadline: Instant = self.deadline(None);
         let json = if json.is_empty() { b"{}" } else { json };
-        let target = format!("Firehose_20150804.{action}");
-        let subject = Subject { action, target: &target, stream: "", most: 4 * ANSWER };
+        let target = format!("Firehose_20150804.{action}").into();
+        let subject = Subject { action, target, stream: "", most: 4 * ANSWER };
         let outcome = self.state().pool.with(deadline, |lane| {
             lane.buffers.start(json.len()).extend_from_slice(json);
             lane.scratch.payload = None;

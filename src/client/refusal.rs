@@ -62,7 +62,9 @@ pub(super) fn advice(kind: Kind, code: &str, action: &str, region: &str, skew: O
         (Kind::AccessDenied, "InvalidSignatureException" | "SignatureDoesNotMatch" | "RequestTimeTooSkewed" | "AuthFailure")
             if off.is_some() =>
         {
-            let minutes = off.unwrap_or_default() / 60_000;
+            // To the nearest minute.
+            let ms = off.unwrap_or_default();
+            let minutes = (ms + 30_000 * ms.signum()) / 60_000;
             let (by, way) = if minutes > 0 { (minutes, "behind") } else { (-minutes, "ahead of") };
             format!("this machine's clock is {by} minutes {way} the service's: set it, or leave clock-skew correction on")
         }

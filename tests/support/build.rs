@@ -87,6 +87,15 @@ impl Library {
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(super::root()).arg("--quiet").env("CARGO_TARGET_DIR", target());
+    // Build scripts of dependencies watch these, which a test is given: with them everything would be built again.
+    for (name, _) in std::env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+        {
+            cargo.env_remove(name);
+        }
+    }
     cargo
 }
 
