@@ -107,6 +107,35 @@ pub(crate) fn parse_http_date(text: &str) -> Option<i64> {
     instant(good, [year, month, day, hour, minute, second])
 }
 
+/// A date as JSON and XML carry it (RFC 3339: `2021-09-21T18:41:26Z`, with a fraction of a second or an offset as one
+/// likes; `UTC` for `Z`, as old token caches have it) to seconds since 1970; the fraction is cut off.
+pub(crate) fn parse_rfc3339(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let (date, time) = text.split_once(['T', 't', ' '])?;
+    let mut date = date.split('-');
+    let (year, month, day) = (number(date.next()?, 4)?, number(date.next()?, 2)?, number(date.next()?, 2)?);
+    let zone = time.find(['Z', 'z', 'U', '+', '-'])?;
+    let (time, zone) = time.split_at_checked(zone)?;
+    let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let mut time = time.split(':');
+    let (hour, minute, second) =
+        (number(time.next()?, 2)?, number(time.next()?, 2)?, number(time.next()?, 2)?);
+    let offset = match zone {
+        "Z" | "z" | "UTC" => 0,
+        zone => {
+            let (sign, rest) = zone.split_at_checked(1)?;
+            let (hours, minutes) = rest.split_once(':').or_else(|| rest.split_at_checked(2))?;
+            let minutes = number(hours, 2)? * 60 + number(minutes, 2)?;
+            if sign == "-" { -minutes * 60 } else { minutes * 60 }
+        }
+    };
+    let good = date.next().is_none()
+        && time.next().is_none()
+        && (1..=9).contains(&fraction.len())
+        && fraction.bytes().all(|b| b.is_ascii_digit());
+    instant(good, [year, month, day, hour, minute, second]).map(|seconds| seconds - offset)
+}
+
 /// Digits only, exactly `length` of them.
 fn number(text: &str, length: usize) -> Option<i64> {
     if text.len() != length || !text.bytes().all(|b| b.is_ascii_digit()) {
@@ -141,6 +170,34 @@ mod tests {
         for day in -800_000..800_000 {
             let (y, m, d) = civil(day);
             assert_eq!(days(y, m, d), day);
+        }
+    }
+
+    #[test]
+    fn dates_of_json_and_xml() {
+        for text in [
+            "2021-09-21T18:41:26Z",
+            "2021-09-21T18:41:26UTC",
+            "2021-09-21T18:41:26.999Z",
+            "2021-09-21T18:41:26+00:00",
+            "2021-09-21T20:41:26+0200",
+            " 2021-09-21t13:11:26-05:30 ",
+        ] {
+            assert_eq!(parse_rfc3339(text), Some(1_632_249_686), "{text}");
+        }
+        for bad in [
+            "",
+            "2021-09-21",
+            "2021-09-21T18:41:26",
+            "2021-13-21T18:41:26Z",
+            "2021-09-21T18:41Z",
+            "2021-09-21T18:41:26.Z",
+            "2021-09-21T18:41:26+2:00",
+            "2021-09-21T18:41:26Zulu",
+            "21-09-2021T18:41:26Z",
+            "2021-09-21T18:41:26é",
+        ] {
+            assert_eq!(parse_rfc3339(bad), None, "{bad}");
         }
     }
 

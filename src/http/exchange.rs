@@ -13,6 +13,7 @@ use ureq_proto::BodyMode;
 use ureq_proto::client::state::RecvResponse;
 use ureq_proto::client::{Call, RecvResponseResult, SendRequestResult};
 use ureq_proto::http::{self, HeaderMap, HeaderValue, Version, header};
+use zeroize::Zeroize;
 
 /// Room in front of the body, so that head and body leave in one piece.
 const ROOM: usize = 8 * 1024;
@@ -52,6 +53,13 @@ impl Buffers {
     /// The request's body as far as it is written.
     pub(crate) fn written(&self) -> &[u8] {
         body_of(&self.out)
+    }
+
+    /// Wipes everything that was sent and received.
+    pub(crate) fn wipe(&mut self) {
+        for buffer in [&mut self.out, &mut self.head, &mut self.input, &mut self.body] {
+            buffer.zeroize();
+        }
     }
 
     /// Gives memory back that the last calls did not need.

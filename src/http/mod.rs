@@ -9,7 +9,7 @@ mod resolver;
 mod stream;
 mod tls;
 
-pub(crate) use exchange::{Answer, Request};
+pub(crate) use exchange::{Answer, Buffers, Request};
 pub(crate) use link::{Connector, Link};
 pub(crate) use pool::{Lane, Pool};
 pub(crate) use proxy::{Proxies, Proxy};

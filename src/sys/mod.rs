@@ -4,6 +4,7 @@
 
 pub(crate) mod fork;
 pub(crate) mod output;
+pub(crate) mod pipe;
 pub(crate) mod random;
 pub(crate) mod socket;
 pub(crate) mod thread;
