@@ -1,5 +1,6 @@
 //! One attempt of a call: sign what is written, send it, read the answer.
 
+use super::place::Place;
 use super::settings::Settings;
 use super::{Scratch, State, header};
 use crate::clock::Stamp;
@@ -15,6 +16,7 @@ pub(super) struct Attempts<'a> {
     pub(super) state: &'a State,
     pub(super) settings: &'a Settings,
     pub(super) connector: Connector<'a>,
+    pub(super) place: &'a Place,
     pub(super) limits: Limits,
     /// `Firehose_20150804.PutRecord`
     pub(super) target: &'a str,
@@ -59,10 +61,10 @@ impl Attempts<'_> {
         let head = || {
             let mut request = http::Request::new(());
             *request.method_mut() = Method::POST;
-            *request.uri_mut() = self.state.uri.clone();
+            *request.uri_mut() = self.place.uri.clone();
             let headers = request.headers_mut();
             headers.reserve(12);
-            headers.insert(name::HOST, self.state.host.clone());
+            headers.insert(name::HOST, self.place.host.clone());
             headers.insert(name::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
             headers.insert(name::CONTENT_LENGTH, HeaderValue::from(length));
             headers.insert(HeaderName::from_static("x-amz-target"), self.target_header.clone());
@@ -111,7 +113,7 @@ impl Attempts<'_> {
             payload: payload.as_str(),
         };
         request.write(&mut scratch.canonical, &mut scratch.signed_headers);
-        let scope = &self.state.scope;
+        let scope = &self.place.scope;
         let known = scratch.key.take().filter(|(of, key)| Arc::ptr_eq(of, keys) && key.serves(stamp));
         let (_, key) = scratch.key.insert(
             known.unwrap_or_else(|| (Arc::clone(keys), SigningKey::derive(&keys.secret, stamp, scope))),

@@ -4,7 +4,7 @@ use super::attempt::Attempts;
 use super::refusal::{advice, is_expired_token, kind, may_heal};
 use super::{Client, Scratch, State, header};
 use crate::clock::parse_http_date;
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, Moment};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, Lane, Limits};
 use crate::log::Level;
@@ -63,16 +63,6 @@ impl Setback {
 }
 
 impl Client {
-    /// Where requests go, or what is missing.
-    pub(super) fn ready(&self) -> Result<()> {
-        if self.settings.endpoint.is_some() {
-            return Ok(());
-        }
-        let message = "no region and no endpoint were found; set the option region, AWS_REGION, or region in the \
-                       profile";
-        Err(Error::new(Kind::NoRegion, message))
-    }
-
     /// Sends what the lane holds until it is accepted, refused for good, or the time or the attempts are used up.
     pub(super) fn run(
         &self,
@@ -83,13 +73,14 @@ impl Client {
         accept: &mut dyn FnMut(&mut Lane<Scratch>, &mut Reply) -> Result<Verdict>,
     ) -> Result<()> {
         let state = self.state();
-        let Some(connector) = state.connector(&self.settings) else { return self.ready() };
+        let place = self.place(deadline)?;
         let limits =
             Limits { connect: self.settings.connect_timeout, read: self.settings.read_timeout, deadline };
         let attempts = Attempts {
             state,
             settings: &self.settings,
-            connector,
+            connector: state.connector(&self.settings, place),
+            place,
             limits,
             target: &subject.target,
             target_header: subject.target_header(),
@@ -175,11 +166,17 @@ impl Client {
     ) -> std::result::Result<(), Setback> {
         let state = attempts.state;
         let clock = self.settings.clock;
-        let wall = clock.wall_ms();
-        let corrected = if self.settings.correct_skew { wall + state.skew.get() } else { wall };
-        let deadline = attempts.limits.deadline;
-        let keys =
-            state.credentials.get(corrected / 1000, state.random.unit(), deadline).map_err(Setback::last)?;
+        let corrected = || {
+            let skew = if self.settings.correct_skew { state.skew.get() } else { 0 };
+            (clock.wall_ms() + skew) / 1000
+        };
+        let moment = Moment {
+            now: &corrected,
+            random: state.random.unit(),
+            deadline: attempts.limits.deadline,
+            region: &attempts.place.region.value,
+        };
+        let keys = state.credentials.get(&moment).map_err(Setback::last)?;
         // The source of keys may have taken long: its time is neither the connection's nor the signature's.
         let (now, wall) = (clock.monotonic(), clock.wall_ms());
         reply.attempts = number;
@@ -270,8 +267,8 @@ impl Client {
         }
         reply.error_code.set(&fault.code);
         let kind = kind(&fault.code, status);
-        let endpoint =
-            self.settings.endpoint.as_ref().map(|endpoint| endpoint.authority.as_str()).unwrap_or_default();
+        let place = state.place.get();
+        let endpoint = place.map(|place| place.endpoint.authority.as_str()).unwrap_or_default();
         if kind == Kind::BadResponse {
             let message = format!(
                 "{}: {endpoint} answered with HTTP status {status}, which the service never does; redirects are not \
@@ -280,7 +277,7 @@ impl Client {
             );
             return Setback::last(Error::new(kind, message));
         }
-        let region = state.scope.region.as_str();
+        let region = place.map(|place| place.region.value.as_str()).unwrap_or_default();
         let advice = advice(kind, &fault.code, subject.action, region, skew);
         let code = if fault.code.is_empty() { "no error code" } else { &fault.code };
         let attempts = if number > 1 { format!(", attempt {number}") } else { String::new() };

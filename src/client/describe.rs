@@ -15,18 +15,17 @@ impl Client {
         for (name, setting) in &settings.shown {
             shown.insert((*name).into(), json!({ "value": setting.value, "source": setting.source }));
         }
-        let (keys, source) = state.credentials.current();
-        let endpoint = settings.endpoint.as_ref();
+        let (keys, source, error) = state.credentials.current();
+        let found = state.place.get();
+        let endpoint = found.map(|found| &found.endpoint);
         let scheme = |tls| if tls { "https" } else { "http" };
         let place = endpoint.map(|e| format!("{}://{}{}", scheme(e.tls), e.authority, e.path));
         let trust = match endpoint {
             Some(endpoint) if !endpoint.tls => Value::Null,
             _ => Value::String(state.tls.describe()),
         };
-        let region =
-            settings.region.as_ref().map(|region| json!({ "value": region.value, "source": region.source }));
-        if let Some(region) = region {
-            shown.insert("region".into(), region);
+        if let Some(region) = found.map(|found| &found.region) {
+            shown.insert("region".into(), json!({ "value": region.value, "source": region.source }));
         }
         let document = json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -36,6 +35,7 @@ impl Client {
                 "source": source,
                 "passed_over": settings.credential.passed_over,
                 "access_key_id": keys.as_ref().map(|keys| keys.shortened_id()),
+                "error": error,
                 "expires_at": keys.as_ref().and_then(|keys| keys.expires_at),
             },
             "roots": trust,

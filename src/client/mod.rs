@@ -3,6 +3,7 @@
 mod attempt;
 mod call;
 mod describe;
+mod place;
 mod put;
 mod refusal;
 mod settings;
@@ -10,17 +11,18 @@ mod settings;
 pub(crate) use put::{PutOptions, Records};
 pub(crate) use settings::Setup;
 
-use crate::credentials::{Cache, Credentials};
+use crate::credentials::{Cache, Credentials, Imds, Network};
 use crate::error::{Error, Result};
 use crate::http::{Connector, Failure, Pool, Resolver, Tls};
 use crate::retry::{Adaptive, Quota, Skew};
-use crate::sign::{Hex, Scope, SigningKey};
+use crate::sign::{Hex, SigningKey};
 use crate::sys::fork::PerProcess;
 use crate::sys::random::Random;
+use place::Place;
 use settings::Settings;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
-use ureq_proto::http::{HeaderValue, Uri};
+use ureq_proto::http::HeaderValue;
 
 /// A client: settings, and the state that each process has for itself.
 pub(crate) struct Client {
@@ -31,18 +33,17 @@ pub(crate) struct Client {
 /// What the calls of one process share.
 struct State {
     pool: Pool<Scratch>,
-    resolver: Resolver,
-    tls: Tls,
+    resolver: Arc<Resolver>,
+    tls: Arc<Tls>,
+    imds: Option<Arc<Imds>>,
     credentials: Cache,
     quota: Quota,
-    skew: Skew,
+    skew: Arc<Skew>,
     adaptive: Option<Mutex<Adaptive>>,
     random: Random,
     started: Instant,
-    host: HeaderValue,
-    uri: Uri,
     user_agent: HeaderValue,
-    scope: Scope,
+    place: OnceLock<Place>,
 }
 
 /// What a call finds again from the calls before it on the same lane.
@@ -61,37 +62,44 @@ struct Scratch {
 
 impl State {
     fn new(settings: &Settings) -> State {
-        let authority =
-            settings.endpoint.as_ref().map(|endpoint| endpoint.authority.as_str()).unwrap_or_default();
-        let path = settings.endpoint.as_ref().map_or("/", |endpoint| endpoint.path.as_str());
         let started = settings.clock.monotonic();
+        let network = Arc::new(Network {
+            resolver: Arc::new(resolver(settings)),
+            tls: Arc::new(Tls::new(settings.roots.clone())),
+            proxies: settings.proxies.clone(),
+            skew: Arc::new(Skew::new()),
+            correct_skew: settings.correct_skew,
+            random: Random::new(),
+            user_agent: header(settings.user_agent.clone()),
+            log: Arc::clone(&settings.log),
+            clock: settings.clock,
+        });
+        let metadata = settings.metadata.as_ref().ok();
+        let imds = metadata.map(|metadata| Arc::new(Imds::new(Arc::clone(&network), metadata.clone())));
+        let provider = settings.credential.provider(&network, imds.as_ref());
         State {
             pool: Pool::new(settings.max_connections),
-            resolver: resolver(settings),
-            tls: Tls::new(settings.roots.clone()),
-            credentials: Cache::new(Arc::clone(&settings.credential.provider)),
+            resolver: Arc::clone(&network.resolver),
+            tls: Arc::clone(&network.tls),
+            imds,
+            credentials: Cache::new(provider, Arc::clone(&settings.log)),
             quota: Quota::new(),
-            skew: Skew::new(),
+            skew: Arc::clone(&network.skew),
             adaptive: settings.adaptive.then(|| Mutex::new(Adaptive::new(0.0))),
             random: Random::new(),
             started,
-            host: header(authority.to_owned()),
-            uri: path.parse().unwrap_or_else(|_| Uri::from_static("/")),
             user_agent: header(settings.user_agent.clone()),
-            scope: Scope {
-                region: settings.region.as_ref().map(|region| region.value.clone()).unwrap_or_default(),
-                service: "firehose".into(),
-            },
+            place: Place::of(settings).map(OnceLock::from).unwrap_or_default(),
         }
     }
 
-    fn connector<'a>(&'a self, settings: &'a Settings) -> Option<Connector<'a>> {
-        Some(Connector {
-            target: settings.endpoint.as_ref()?,
+    fn connector<'a>(&'a self, settings: &'a Settings, place: &'a Place) -> Connector<'a> {
+        Connector {
+            target: &place.endpoint,
             resolver: &self.resolver,
             tls: &self.tls,
             proxies: &settings.proxies,
-        })
+        }
     }
 }
 

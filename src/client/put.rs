@@ -48,8 +48,8 @@ impl Client {
         assert!(self.settings.panics.as_deref() != Some("put"), "test.panic = put");
         limits::stream_name(stream)?;
         limits::record(if options.base64 { encode::check_base64(data)? } else { data.len() })?;
-        self.ready()?;
         let deadline = self.deadline(options.timeout);
+        self.place(deadline)?;
         let members: usize =
             options.members.iter().map(|(name, value)| name.len() + 6 * value.map_or(0, str::len)).sum();
         let subject = Subject {
@@ -93,8 +93,8 @@ impl Client {
         limits::stream_name(stream)?;
         let count = records.count();
         limits::batch(count, |index| records.size(index))?;
-        self.ready()?;
         let deadline = self.deadline(timeout);
+        self.place(deadline)?;
         reply.expect_records(count);
         let most = ANSWER + count * ANSWER_PER_RECORD;
         let subject = Subject {
@@ -131,8 +131,8 @@ impl Client {
             );
             return Err(Error::invalid(message));
         }
-        self.ready()?;
         let deadline: Instant = self.deadline(None);
+        self.place(deadline)?;
         let json = if json.is_empty() { b"{}" } else { json };
         let target = format!("Firehose_20150804.{action}").into();
         let subject = Subject { action, target, stream: "", most: 4 * ANSWER };

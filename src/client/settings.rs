@@ -4,8 +4,8 @@ use crate::clock::Clock;
 use crate::config::endpoint::{self, Endpoint, Service};
 use crate::config::options::{OPTIONS, Shape, flag};
 use crate::config::{Config, Key, Setting, Sources};
-use crate::credentials::{Fixed, Missing, Provider};
-use crate::error::{Error, Kind, Result};
+use crate::credentials::{Choice, Fixed, Metadata, MetadataSetting, Provider, choose};
+use crate::error::{Error, Result};
 use crate::http::{Proxies, Proxy, Roots};
 use crate::log::{Level, Listener, Log, Sink};
 use std::sync::Arc;
@@ -22,14 +22,6 @@ pub(crate) struct Setup {
     pub(crate) log: Option<(Option<Level>, Arc<Listener>)>,
 }
 
-/// Which source of keys was chosen.
-pub(crate) struct Credential {
-    /// Asked for keys.
-    pub(crate) provider: Arc<dyn Provider>,
-    /// The sources before it, and why each was passed over.
-    pub(crate) passed_over: Vec<String>,
-}
-
 /// Everything a client is made with. Immutable, and the same in a forked child.
 pub(crate) struct Settings {
     /// Option, value and source, in the order of the table; secrets are not in it.
@@ -38,8 +30,12 @@ pub(crate) struct Settings {
     pub(crate) endpoint: Option<Endpoint>,
     /// The region that is signed for.
     pub(crate) region: Option<Setting>,
+    /// FIPS and dual-stack endpoints.
+    pub(crate) variants: (bool, bool),
     /// Whose keys.
-    pub(crate) credential: Credential,
+    pub(crate) credential: Choice,
+    /// The instance metadata service.
+    pub(crate) metadata: MetadataSetting,
     /// Whom to trust.
     pub(crate) roots: Roots,
     /// Ways through proxies.
@@ -61,7 +57,7 @@ pub(crate) struct Settings {
     /// The `User-Agent`.
     pub(crate) user_agent: String,
     /// Who hears of it.
-    pub(crate) log: Log,
+    pub(crate) log: Arc<Log>,
     /// The wall clock.
     pub(crate) clock: Clock,
     /// Where a test wants a panic.
@@ -131,7 +127,9 @@ impl Settings {
         for key in [Key::Profile, Key::ConfigFile, Key::CredentialsFile] {
             read.get(key)?;
         }
-        let credential = credential(setup, &mut read, &log)?;
+        let metadata = metadata(&sources);
+        let variants = (fips, dualstack);
+        let credential = credential(setup, &mut read, &log, &metadata, variants)?;
         let roots = match (read.get(Key::CaPem)?, read.get(Key::CaBundle)?) {
             (Some(pem), Some(bundle)) if bundle.source == "option" && pem.source == "option" => {
                 return Err(Error::invalid("both ca_bundle and ca_pem are set; set one of them"));
@@ -145,7 +143,9 @@ impl Settings {
         let settings = Settings {
             endpoint,
             region,
+            variants,
             credential,
+            metadata,
             roots,
             proxies,
             connect_timeout: read.millis(Key::ConnectTimeoutMs)?,
@@ -156,7 +156,7 @@ impl Settings {
             max_connections: usize::try_from(read.number(Key::MaxConnections)?).unwrap_or(1),
             correct_skew: !read.flag(Key::DisableClockSkewCorrection)?,
             user_agent,
-            log,
+            log: Arc::new(log),
             #[cfg(not(feature = "test-hooks"))]
             clock: Clock::default(),
             #[cfg(feature = "test-hooks")]
@@ -213,77 +213,50 @@ fn place(
     Ok((Some(endpoint), region))
 }
 
-/// The first source of the chain that has keys: options or the host's callback, environment, profile.
-fn credential(setup: &Setup, read: &mut Reader<'_>, log: &Log) -> Result<Credential> {
-    let sources = read.sources;
-    let mut passed_over = Vec::new();
-    let chosen = |provider: Arc<dyn Provider>, passed_over: Vec<String>| {
-        // What is wrong with files that are not needed is worth a word, not an error.
-        if let Some(flaw) = &sources.flaw {
-            log.write(Level::Warn, format_args!("the shared files are passed over: {flaw}"));
-        }
-        Ok(Credential { provider, passed_over })
-    };
+/// The keys or the source of them that the host itself gives.
+fn given(setup: &Setup, read: &mut Reader<'_>) -> Result<Option<Arc<dyn Provider>>> {
     let [id, secret, token] =
         [Key::AccessKeyId, Key::SecretAccessKey, Key::SessionToken].map(|key| read.get(key).ok().flatten());
     match (&setup.provider, id, secret) {
         (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
-            return Err(Error::invalid(
-                "both access_key_id and a credentials callback are set; set one of them",
-            ));
+            Err(Error::invalid("both access_key_id and a credentials callback are set; set one of them"))
         }
-        (Some(provider), None, None) => return chosen(Arc::clone(provider), passed_over),
+        (Some(provider), None, None) => Ok(Some(Arc::clone(provider))),
         (None, Some(id), Some(secret)) => {
             let token = token.map(|token| token.value);
             let keys = Fixed::new("the options".into(), &id.value, &secret.value, token.as_deref());
-            return chosen(Arc::new(keys), passed_over);
+            Ok(Some(Arc::new(keys)))
         }
-        (None, Some(_), None) => {
-            return Err(Error::invalid("access_key_id is set and secret_access_key is not"));
-        }
-        (None, None, Some(_)) => {
-            return Err(Error::invalid("secret_access_key is set and access_key_id is not"));
-        }
-        (None, None, None) => {
-            passed_over.push("options: access_key_id is not set, nor is a callback".to_owned())
-        }
+        (None, Some(_), None) => Err(Error::invalid("access_key_id is set and secret_access_key is not")),
+        (None, None, Some(_)) => Err(Error::invalid("secret_access_key is set and access_key_id is not")),
+        (None, None, None) => Ok(None),
     }
-    let [id, secret, token] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
-        .map(|name| sources.variable(name));
-    match (id, secret) {
-        (Some(id), Some(secret)) => {
-            let keys = Fixed::new("the environment".into(), &id, &secret, token.as_deref());
-            return chosen(Arc::new(keys), passed_over);
-        }
-        (None, None) => passed_over.push("environment: AWS_ACCESS_KEY_ID is not set".to_owned()),
-        (id, _) => {
-            let (set, unset) = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY");
-            let (set, unset) = if id.is_some() { (set, unset) } else { (unset, set) };
-            let message = format!("the environment has {set} and lacks {unset}; set both or neither");
-            return Err(Error::new(Kind::CredentialsFailed, message));
-        }
+}
+
+/// The first source of the chain that has keys.
+fn credential(
+    setup: &Setup,
+    read: &mut Reader<'_>,
+    log: &Log,
+    metadata: &MetadataSetting,
+    variants: (bool, bool),
+) -> Result<Choice> {
+    let given = given(setup, read)?;
+    let choice = choose(read.sources, given, metadata, variants)?;
+    // What is wrong with files that are not needed is worth a word, not an error.
+    if let Some(flaw) = &read.sources.flaw {
+        log.write(Level::Warn, format_args!("the shared files are passed over: {flaw}"));
     }
-    if let Some(flaw) = &sources.flaw {
-        return Err(flaw.clone());
-    }
-    let key = |name: &str| sources.profile()?.get(name).map(str::trim).filter(|value| !value.is_empty());
-    match (key("aws_access_key_id"), key("aws_secret_access_key")) {
-        (Some(id), Some(secret)) => {
-            let keys = Fixed::new(sources.profile_source(), id, secret, key("aws_session_token"));
-            return chosen(Arc::new(keys), passed_over);
-        }
-        (None, None) => {
-            let why = if sources.profile().is_some() { "has no aws_access_key_id" } else { "is not there" };
-            passed_over.push(format!("{}: it {why}", sources.profile_source()));
-        }
-        (id, _) => {
-            let missing = if id.is_some() { "aws_secret_access_key" } else { "aws_access_key_id" };
-            let message =
-                format!("{} has no {missing}; a profile has both or neither", sources.profile_source());
-            return Err(Error::new(Kind::CredentialsFailed, message));
-        }
-    }
-    Ok(Credential { provider: Arc::new(Missing { asked: passed_over.clone() }), passed_over })
+    Ok(choice)
+}
+
+/// Where the instance metadata service is.
+fn metadata(sources: &Sources<'_>) -> MetadataSetting {
+    let profile = |key: &str| {
+        let value = sources.profile()?.get(key)?.trim();
+        (!value.is_empty()).then(|| value.to_owned())
+    };
+    Metadata::find(&|name| sources.variable(name), &profile)
 }
 
 fn proxies(read: &mut Reader<'_>) -> Result<Proxies> {
@@ -326,7 +299,14 @@ fn user_agent(app: Option<Setting>) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credentials::{Credentials, Moment, Network};
+    use crate::error::Kind;
+    use crate::http::{Resolver, Tls};
+    use crate::retry::Skew;
+    use crate::sys::random::Random;
     use std::collections::HashMap;
+    use std::time::Instant;
+    use ureq_proto::http::HeaderValue;
 
     fn resolve(options: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<Settings> {
         let mut setup = Setup::default();
@@ -336,6 +316,30 @@ mod tests {
         let environment: HashMap<String, String> =
             environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         Settings::resolve(&setup, &|name| environment.get(name).cloned())
+    }
+
+    fn provider(settings: &Settings) -> Arc<dyn Provider> {
+        let network = Arc::new(Network {
+            resolver: Arc::new(Resolver::new()),
+            tls: Arc::new(Tls::new(settings.roots.clone())),
+            proxies: settings.proxies.clone(),
+            skew: Arc::new(Skew::new()),
+            correct_skew: true,
+            random: Random::new(),
+            user_agent: HeaderValue::from_static("test"),
+            log: Arc::default(),
+            clock: Clock::default(),
+        });
+        settings.credential.provider(&network, None)
+    }
+
+    fn keys(settings: &Settings) -> Result<Credentials> {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        provider(settings).fetch(&Moment { now: &|| 0, random: 0.0, deadline, region: "" })
+    }
+
+    fn source(settings: &Settings) -> String {
+        provider(settings).name()
     }
 
     fn shown(settings: &Settings, name: &str) -> (String, String) {
@@ -382,9 +386,9 @@ mod tests {
                     [profile half]\naws_access_key_id = AKIDHALF\n";
         let (dir, home) = files("keys", text);
         let settings = resolve(&[("profile", "p")], &[("HOME", &home)]).unwrap();
-        assert_eq!(settings.endpoint.unwrap().port, 4566);
-        assert_eq!(settings.region.unwrap().value, "us-east-1");
-        assert_eq!(settings.credential.provider.fetch().unwrap().access_key_id, "AKIDPROFILE");
+        assert_eq!(settings.endpoint.as_ref().unwrap().port, 4566);
+        assert_eq!(settings.region.as_ref().unwrap().value, "us-east-1");
+        assert_eq!(keys(&settings).unwrap().access_key_id, "AKIDPROFILE");
         assert_eq!(settings.credential.passed_over.len(), 2);
         let ignored =
             [("HOME", home.as_str()), ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"), ("AWS_PROFILE", "p")];
@@ -399,10 +403,7 @@ mod tests {
             );
         }
         let given = [("HOME", home.as_str()), ("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "B")];
-        assert_eq!(
-            resolve(&[("profile", "nobody")], &given).unwrap().credential.provider.name(),
-            "the environment"
-        );
+        assert_eq!(source(&resolve(&[("profile", "nobody")], &given).unwrap()), "the environment");
         std::fs::remove_dir_all(dir).unwrap();
     }
 
@@ -422,8 +423,8 @@ mod tests {
             assert!(message.contains(words) && !message.contains("hush"), "{message}");
         }
         let settings = resolve(&[], &[("AWS_MAX_ATTEMPTS", " "), ("AWS_ENDPOINT_URL", "")]).unwrap();
-        let error = settings.credential.provider.fetch().unwrap_err();
-        assert_eq!((error.kind, error.message.lines().count()), (Kind::NoCredentials, 4));
+        let error = keys(&settings).unwrap_err();
+        assert_eq!((error.kind, error.message.lines().count()), (Kind::NoCredentials, 6));
         assert!(settings.endpoint.is_none());
     }
 

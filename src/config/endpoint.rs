@@ -6,7 +6,6 @@ use crate::error::{Error, Kind, Result};
 
 /// A service that the library speaks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the sources of credentials call the others"))]
 pub(crate) enum Service {
     /// Amazon Data Firehose.
     Firehose,

@@ -7,6 +7,7 @@ mod profile;
 mod sources;
 
 pub(crate) use options::Key;
+pub(crate) use profile::{Profile, ProfileSet, Section};
 pub(crate) use sources::{Setting, Sources};
 
 use crate::error::Result;

@@ -103,7 +103,6 @@ impl ProfileSet {
     }
 
     /// The section `[sso-session NAME]` of the config file.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for profiles that sign in"))]
     pub(crate) fn sso_session(&self, name: &str) -> Option<&Section> {
         self.sso_sessions.get(name)
     }

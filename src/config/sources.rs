@@ -111,6 +111,30 @@ impl<'a> Sources<'a> {
         self.profiles.profile(&self.location.profile.value)
     }
 
+    /// All of the shared files.
+    pub(crate) fn profiles(&self) -> &ProfileSet {
+        &self.profiles
+    }
+
+    /// The endpoint that somebody chose for another service than Firehose: `variable`, the one for all services, the
+    /// profile's `services` section under `id`, its endpoint for all.
+    pub(crate) fn service_endpoint(&self, variable: &str, id: &str) -> Option<Setting> {
+        let yes = |value: Option<&str>| value.and_then(super::options::flag) == Some(true);
+        if yes(self.variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").as_deref()) {
+            return None;
+        }
+        let chosen = |name: &str| Some(Setting { value: self.variable(name)?, source: name.into() });
+        chosen(variable).or_else(|| chosen("AWS_ENDPOINT_URL")).or_else(|| {
+            let profile = self.profile()?;
+            let services = profile.get("services").and_then(|name| self.profiles.services(name));
+            let value = services.and_then(|section| section.sub(id, "endpoint_url"));
+            let value = value.or_else(|| profile.get("endpoint_url")).map(str::trim)?;
+            let ignored = yes(profile.get("ignore_configured_endpoint_urls"));
+            (!value.is_empty() && !ignored)
+                .then(|| Setting { value: value.into(), source: self.profile_source() })
+        })
+    }
+
     /// `profile default in …`
     pub(crate) fn profile_source(&self) -> String {
         format!("profile {} in {}", self.location.profile.value, self.files())

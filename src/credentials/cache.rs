@@ -2,19 +2,26 @@
 //!
 //! No lock is held while a source is asked, and nobody waits while there are keys that are still good.
 
-use super::{Credentials, Provider};
+use super::{Credentials, Moment, Provider};
 use crate::error::{Error, Kind, Result};
+use crate::log::{Level, Log};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Renewal begins this long before the end, and up to as long again earlier, so that a fleet does not renew at once.
 const AHEAD: i64 = 300;
 /// The longest pause after a failed renewal.
 const LONGEST_PAUSE: i64 = 60;
+/// Expired keys of a source that outlives their expiry are used for this long, and up to half as long again, before
+/// it is asked once more.
+const STABLE: i64 = 600;
+/// What a renewal may take of the time of a call that could go on with the old keys.
+const RENEWAL: Duration = Duration::from_secs(20);
 
 /// The cache of a client.
 pub(crate) struct Cache {
     provider: Arc<dyn Provider>,
+    log: Arc<Log>,
     state: Mutex<State>,
     done: Condvar,
 }
@@ -48,26 +55,28 @@ impl Drop for Fetching<'_> {
 
 impl Cache {
     /// Nothing is fetched yet.
-    pub(crate) fn new(provider: Arc<dyn Provider>) -> Cache {
-        Cache { provider, state: Mutex::default(), done: Condvar::new() }
+    pub(crate) fn new(provider: Arc<dyn Provider>, log: Arc<Log>) -> Cache {
+        Cache { provider, log, state: Mutex::default(), done: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keys that are good at `now` (seconds since 1970, by the corrected clock); `random` is in [0, 1). Waits until
-    /// `deadline` at the most, and only where there are none.
-    pub(crate) fn get(&self, now: i64, random: f64, deadline: Instant) -> Result<Arc<Credentials>> {
+    /// Keys that are good now. Waits until the call's end at the most, and only where there are none.
+    pub(crate) fn get(&self, moment: &Moment<'_>) -> Result<Arc<Credentials>> {
+        let now = (moment.now)();
+        let lasting = self.provider.outlives_expiry();
         let mut state = self.lock();
         loop {
-            let good = state.current.clone().filter(|keys| keys.expires_at.is_none_or(|end| now < end));
+            let good =
+                state.current.clone().filter(|keys| lasting || keys.expires_at.is_none_or(|end| now < end));
             match good {
                 Some(keys) if state.fetching || now < state.renew_at => return Ok(keys),
                 None if state.fetching => {
                     let round = state.round;
                     while state.round == round {
-                        let left = deadline.saturating_duration_since(Instant::now());
+                        let left = moment.deadline.saturating_duration_since(Instant::now());
                         if left.is_zero() {
                             let source = self.provider.name();
                             let message =
@@ -77,32 +86,45 @@ impl Cache {
                         state = self.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
                     }
                     if let Some(error) = &state.error {
-                        return Err(error.clone());
+                        // Somebody else's time was up, not ours.
+                        if error.kind != Kind::Timeout {
+                            return Err(error.clone());
+                        }
                     }
                 }
                 good => {
                     state.fetching = true;
                     drop(state);
-                    return self.fetch(now, random, good);
+                    return self.fetch(moment, good);
                 }
             }
         }
     }
 
-    fn fetch(&self, now: i64, random: f64, good: Option<Arc<Credentials>>) -> Result<Arc<Credentials>> {
+    fn fetch(&self, moment: &Moment<'_>, good: Option<Arc<Credentials>>) -> Result<Arc<Credentials>> {
         let guard = Fetching(self);
-        let fetched = self.provider.fetch();
+        let deadline = match &good {
+            Some(_) => moment.deadline.min(Instant::now() + RENEWAL),
+            None => moment.deadline,
+        };
+        let fetched = self.provider.fetch(&Moment { deadline, ..*moment });
+        // Fetching may have taken a while, and may have put the clock right.
+        let now = (moment.now)();
+        let lasting = self.provider.outlives_expiry();
+        let fetched = fetched.and_then(|keys| match keys.expires_at {
+            Some(end) if end <= now && !lasting => {
+                let why = "they have expired already; check this machine's clock and the source";
+                Err(super::failed(&self.provider.name(), why))
+            }
+            _ => Ok(keys),
+        });
         let mut state = self.lock();
         state.fetching = false;
         state.round += 1;
         let outcome = match fetched {
-            Ok(keys) if keys.expires_at.is_some_and(|end| end <= now) => {
-                let why = "they have expired already; check this machine's clock and the source";
-                Err(super::failed(self.provider.name(), why))
-            }
             Ok(keys) => {
                 let keys = Arc::new(keys);
-                state.renew_at = keys.expires_at.map_or(i64::MAX, |end| renew_at(now, end, random));
+                state.renew_at = keys.expires_at.map_or(i64::MAX, |end| renew_at(now, end, moment.random));
                 state.current = Some(Arc::clone(&keys));
                 state.failures = 0;
                 state.error = None;
@@ -113,14 +135,29 @@ impl Cache {
                 let pause =
                     1i64.checked_shl(state.failures.min(6)).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
                 state.renew_at = now + pause;
-                state.error = Some(error.clone());
+                state.error = Some(error);
                 // Old keys that are still good are better than none.
-                good.ok_or(error)
+                good.clone().ok_or(())
             }
         };
+        let error = state.error.clone();
         drop(state);
         drop(guard);
-        outcome
+        match (&outcome, &error) {
+            (Ok(_), Some(error)) => self.log.write(
+                Level::Warn,
+                format_args!("the credentials could not be renewed, the old ones serve on: {error}"),
+            ),
+            (Ok(keys), None) if keys.expires_at.is_some_and(|end| end <= now) => self.log.write(
+                Level::Warn,
+                format_args!(
+                    "the credentials of {} have expired and are used all the same: it has no newer ones",
+                    self.provider.name()
+                ),
+            ),
+            _ => {}
+        }
+        outcome.map_err(|()| error.unwrap_or_else(|| super::failed(&self.provider.name(), "none came")))
     }
 
     /// The service says that these keys have expired: they are not given out again.
@@ -131,24 +168,28 @@ impl Cache {
         }
     }
 
-    /// The keys in use, if any were needed yet, and the name of their source.
-    pub(crate) fn current(&self) -> (Option<Arc<Credentials>>, &str) {
-        (self.lock().current.clone(), self.provider.name())
+    /// The keys in use, if any were needed yet, the name of their source, and why it failed last.
+    pub(crate) fn current(&self) -> (Option<Arc<Credentials>>, String, Option<String>) {
+        let state = self.lock();
+        (state.current.clone(), self.provider.name(), state.error.as_ref().map(|error| error.message.clone()))
     }
 }
 
-/// When keys that end at `end` are renewed: some minutes ahead, but not in the first half of a short life.
+/// When keys that end at `end` are renewed: some minutes ahead, but not in the first half of a short life. Those that
+/// have ended are used for a while, if they are used at all.
 fn renew_at(now: i64, end: i64, random: f64) -> i64 {
     #[expect(clippy::cast_possible_truncation, reason = "between 0 and AHEAD")]
     let jitter = (random * AHEAD as f64) as i64;
-    (end - AHEAD - jitter).max(now + (end - now) / 2)
+    match now < end {
+        true => (end - AHEAD - jitter).max(now + (end - now) / 2),
+        false => now + STABLE + jitter,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-    use std::time::Duration;
 
     #[derive(Default)]
     struct Source {
@@ -156,10 +197,11 @@ mod tests {
         end: AtomicI64,
         broken: AtomicBool,
         slow: AtomicBool,
+        lasting: AtomicBool,
     }
 
     impl Provider for Source {
-        fn fetch(&self) -> Result<Credentials> {
+        fn fetch(&self, _: &Moment<'_>) -> Result<Credentials> {
             let n = self.calls.fetch_add(1, Ordering::SeqCst);
             if self.slow.load(Ordering::SeqCst) {
                 std::thread::sleep(Duration::from_millis(100));
@@ -171,20 +213,28 @@ mod tests {
             Ok(Credentials::checked(&format!("KEY{n}"), "secret", None, (end > 0).then_some(end)).unwrap())
         }
 
-        fn name(&self) -> &str {
-            "the test"
+        fn name(&self) -> String {
+            "the test".into()
+        }
+
+        fn outlives_expiry(&self) -> bool {
+            self.lasting.load(Ordering::SeqCst)
         }
     }
 
     fn cache(end: i64) -> (Arc<Source>, Cache) {
         let source = Arc::new(Source::default());
         source.end.store(end, Ordering::SeqCst);
-        (Arc::clone(&source), Cache::new(source))
+        (Arc::clone(&source), Cache::new(source, Arc::default()))
+    }
+
+    fn get(cache: &Cache, now: i64) -> Result<Arc<Credentials>> {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        cache.get(&Moment { now: &|| now, random: 0.5, deadline, region: "" })
     }
 
     fn id(cache: &Cache, now: i64) -> Result<String> {
-        let deadline = Instant::now() + Duration::from_secs(5);
-        cache.get(now, 0.5, deadline).map(|keys| keys.access_key_id.clone())
+        get(cache, now).map(|keys| keys.access_key_id.clone())
     }
 
     #[test]
@@ -233,9 +283,24 @@ mod tests {
     }
 
     #[test]
+    fn a_lasting_source_serves_expired_keys_and_is_asked_once_in_a_while() {
+        let (source, cache) = cache(1000);
+        source.lasting.store(true, Ordering::SeqCst);
+        assert_eq!(id(&cache, 2000).unwrap(), "KEY0");
+        assert_eq!(id(&cache, 2749).unwrap(), "KEY0");
+        assert_eq!(id(&cache, 2750).unwrap(), "KEY1");
+        source.broken.store(true, Ordering::SeqCst);
+        assert_eq!(id(&cache, 3500).unwrap(), "KEY1");
+        assert_eq!(id(&cache, 3501).unwrap(), "KEY1");
+        assert_eq!(source.calls.load(Ordering::SeqCst), 3);
+        let (_, cache) = self::cache(1000);
+        assert!(id(&cache, 1000).unwrap_err().message.contains("expired"));
+    }
+
+    #[test]
     fn rejected_keys_are_not_given_out_again() {
         let (_, cache) = cache(0);
-        let keys = cache.get(0, 0.0, Instant::now()).unwrap();
+        let keys = get(&cache, 0).unwrap();
         cache.reject(&keys);
         cache.reject(&keys);
         assert_eq!(id(&cache, 0).unwrap(), "KEY1");

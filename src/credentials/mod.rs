@@ -1,15 +1,31 @@
 //! Keys: what they are, where they come from, and how they are kept fresh.
 
 mod cache;
+mod chain;
+mod container;
 mod fixed;
+mod imds;
+mod json;
+mod process;
+mod profile;
+mod request;
+mod role;
+mod sso;
+mod sts;
+mod token_file;
+mod web_identity;
+mod xml;
 
 pub(crate) use cache::Cache;
-pub(crate) use fixed::{Fixed, Missing};
+pub(crate) use chain::{Choice, MetadataSetting, choose};
+pub(crate) use fixed::Fixed;
+pub(crate) use imds::{Imds, Metadata};
+pub(crate) use request::Network;
 
 use crate::error::{Error, Kind, Result};
 use std::fmt;
+use std::time::Instant;
 use zeroize::Zeroizing;
-
 /// A set of keys. The secret parts are wiped when dropped and never shown.
 pub(crate) struct Credentials {
     /// `AKIA…`
@@ -66,13 +82,31 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// When and for what keys are asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment<'a> {
+    /// Seconds since 1970 by the corrected clock, as often as it is asked: fetching takes time, and may correct it.
+    pub(crate) now: &'a dyn Fn() -> i64,
+    /// In [0, 1), for jitter.
+    pub(crate) random: f64,
+    /// When the call must be over.
+    pub(crate) deadline: Instant,
+    /// The client's region.
+    pub(crate) region: &'a str,
+}
+
 /// A source of keys.
 pub(crate) trait Provider: Send + Sync {
     /// Gets keys now; may take time.
-    fn fetch(&self) -> Result<Credentials>;
+    fn fetch(&self, moment: &Moment<'_>) -> Result<Credentials>;
 
     /// What it is, for messages and for `describe`.
-    fn name(&self) -> &str;
+    fn name(&self) -> String;
+
+    /// Whether keys of it that have expired are used on until it hands out others: the service decides then.
+    fn outlives_expiry(&self) -> bool {
+        false
+    }
 }
 
 /// The source that was chosen failed.

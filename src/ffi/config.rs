@@ -4,7 +4,7 @@ use super::handle::{Handle, Sole};
 use super::result::firehose_result;
 use super::status::firehose_status;
 use crate::client::Setup;
-use crate::credentials::{Credentials, Provider, failed};
+use crate::credentials::{Credentials, Moment, Provider, failed};
 use crate::error::Result;
 use crate::log::{Level, Listener};
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -182,21 +182,21 @@ struct HostKeys {
 }
 
 impl Provider for HostKeys {
-    fn fetch(&self) -> Result<Credentials> {
+    fn fetch(&self, _: &Moment<'_>) -> Result<Credentials> {
         let mut given = Given::default();
         let out = (&raw mut given).cast::<firehose_credentials>();
         // SAFETY: the host's function, called as the header says; `out` is valid during the call.
         let code = unsafe { (self.function)(self.user_data.get(), out) };
         match (code, given.0) {
             (0, Some(Ok(keys))) => Ok(keys),
-            (0, Some(Err(why))) => Err(failed(self.name(), why)),
-            (0, None) => Err(failed(self.name(), "it returned 0 without calling firehose_credentials_set")),
-            (code, _) => Err(failed(self.name(), &format!("it returned {code}"))),
+            (0, Some(Err(why))) => Err(failed(&self.name(), why)),
+            (0, None) => Err(failed(&self.name(), "it returned 0 without calling firehose_credentials_set")),
+            (code, _) => Err(failed(&self.name(), &format!("it returned {code}"))),
         }
     }
 
-    fn name(&self) -> &str {
-        "the host's callback"
+    fn name(&self) -> String {
+        "the host's callback".into()
     }
 }
 
