@@ -93,7 +93,8 @@ pub(crate) struct Imds {
 
 #[derive(Default)]
 struct State {
-    token: Option<(Zeroizing<String>, Instant)>,
+    /// `None` within is version 1, which has none.
+    token: Option<(Option<Zeroizing<String>>, Instant)>,
     /// Nobody was there, and when that was found out.
     absent: Option<(String, Instant)>,
 }
@@ -149,7 +150,7 @@ impl Imds {
                 return Err(Trouble::Absent(why.clone()));
             }
             if let Some((token, _)) = state.token.as_ref().filter(|(_, at)| at.elapsed() < TOKEN_USE) {
-                return Ok(Some(token.clone()));
+                return Ok(token.clone());
             }
         }
         let life = [("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_LIFE)];
@@ -160,25 +161,30 @@ impl Imds {
                 if token.is_empty() || token.len() > 4096 || !token.bytes().all(|b| b.is_ascii_graphic()) {
                     return Err(Trouble::Failed("its token is not one word of ASCII".into()));
                 }
-                let token = Zeroizing::new(token.to_owned());
-                let mut state = self.lock();
-                state.token = Some((token.clone(), Instant::now()));
-                state.absent = None;
-                return Ok(Some(token));
+                return Ok(self.keep(Some(Zeroizing::new(token.to_owned()))));
             }
-            Ok(answered) if v1 && matches!(answered.status, 403..=405) => return Ok(None),
+            Ok(answered) if v1 && matches!(answered.status, 403..=405) => return Ok(self.keep(None)),
             Ok(answered) if (400..500).contains(&answered.status) => {
                 format!("{} gives no token: {}", self.place(), answered.refusal())
             }
             Ok(answered) => {
                 return Err(Trouble::Failed(format!("it gives no token: {}", answered.refusal())));
             }
-            Err(none) if none.kind == Kind::Timeout && v1 && Instant::now() < deadline => return Ok(None),
+            Err(none) if none.kind == Kind::Timeout && v1 && Instant::now() < deadline => {
+                return Ok(self.keep(None));
+            }
             Err(none) if Instant::now() >= deadline => return Err(Trouble::Late(none.message)),
             Err(none) => none.message,
         };
         self.lock().absent = Some((absent.clone(), Instant::now()));
         Err(Trouble::Absent(absent))
+    }
+
+    fn keep(&self, token: Option<Zeroizing<String>>) -> Option<Zeroizing<String>> {
+        let mut state = self.lock();
+        state.token = Some((token.clone(), Instant::now()));
+        state.absent = None;
+        token
     }
 
     fn get(&self, path: &str, deadline: Instant) -> std::result::Result<Answered, Trouble> {
@@ -194,7 +200,7 @@ impl Imds {
             match answered.status {
                 _ if answered.good => return Ok(answered),
                 // The token is no longer good: once with a new one.
-                401 if again && token.is_some() => {
+                401 if again => {
                     again = false;
                     self.lock().token = None;
                 }

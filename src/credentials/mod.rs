@@ -6,10 +6,14 @@ mod container;
 mod fixed;
 mod imds;
 mod json;
+#[cfg(test)]
+mod mutations;
 mod process;
 mod profile;
 mod request;
 mod role;
+#[cfg(test)]
+mod served;
 mod sso;
 mod sts;
 mod token_file;

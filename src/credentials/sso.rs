@@ -199,6 +199,8 @@ type Secret = Zeroizing<String>;
 pub(super) mod tests {
     use super::*;
 
+    pub(crate) use super::cache::tests::{ANSWER, CACHE, parse as parse_cache, renew};
+
     pub(crate) const GOOD: &str = r#"{"roleCredentials":{"accessKeyId":"ASIAS","secretAccessKey":"hush",
         "sessionToken":"quiet","expiration":1234567890123}}"#;
 
