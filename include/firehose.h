@@ -252,7 +252,8 @@ typedef struct firehose_record {
  * A host's own source of keys. It calls firehose_credentials_set once, which copies, and returns 0; any other number
  * says that it failed and stands in the message of the call. It may run on any thread that makes a call, never on
  * two at once for one client, may take time (the callers wait only where there are no keys that are still good), must
- * not call the same client, and is not called any more once firehose_free has returned.
+ * not call the same client, and is not called any more once firehose_free has returned. Its time is not bounded by
+ * operation_timeout_ms: it must return. No exception and no longjmp may leave it.
  */
 typedef int32_t (*firehose_credentials_fn)(void *user_data,
                                            struct firehose_credentials *out);
@@ -261,7 +262,7 @@ typedef int32_t (*firehose_credentials_fn)(void *user_data,
  * A host's own log. Levels are those of syslog: 3 error, 4 warning, 6 information, 7 debugging. The message is one
  * sentence without a line break at its end, valid during the callback only, and holds no secret. It may run on any
  * thread, on several at once, must not call the same client, and is not called any more once firehose_free has
- * returned.
+ * returned. No exception and no longjmp may leave it.
  */
 typedef void (*firehose_log_fn)(void *user_data, int32_t level, const char *message);
 
@@ -336,7 +337,9 @@ firehose_status firehose_put_record_batch(struct firehose_client *client,
 
 /**
  * Calls any operation of the service: action is its name, such as "DescribeDeliveryStream", json its request, which
- * is sent as it is ((NULL, 0) is {}). The answer is the result's body. Failures that may pass are tried again. Blocks
+ * is sent as it is ((NULL, 0) is {}). The answer is the result's body; {} where the service gives nothing back. A
+ * PutRecordBatch made this way is FIREHOSE_OK even where the service refused some of its records: only
+ * firehose_put_record_batch looks at each and sends the refused ones again. Failures that may pass are tried again. Blocks
  * for operation_timeout_ms at most.
  *
  * Returns FIREHOSE_OK, or any status but FIREHOSE_PARTIAL_FAILURE.
@@ -444,7 +447,8 @@ int32_t firehose_result_http_status(const struct firehose_result *result);
 const char *firehose_result_request_id(const struct firehose_result *result);
 
 /**
- * How many requests the call made; 0 where nothing was sent.
+ * How many attempts the call made, those included that found no connection; 0 where it was refused before the first.
+ * A request that meets a connection which the peer has closed meanwhile is sent again within the same attempt.
  */
 uint32_t firehose_result_attempts(const struct firehose_result *result);
 

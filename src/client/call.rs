@@ -106,7 +106,9 @@ impl Client {
                 }
                 Err(setback) => setback,
             };
-            reply.retryable = setback.class.is_some() || may_heal(setback.error.kind);
+            // Standard retries take a refused handshake for passing; a person who must mend trust is told that it is not.
+            let kind = setback.error.kind;
+            reply.retryable = may_heal(kind) || (setback.class.is_some() && kind != Kind::TlsFailed);
             if setback.free {
                 continue;
             }
@@ -278,7 +280,9 @@ impl Client {
             return Setback::last(Error::new(kind, message));
         }
         let region = place.map(|place| place.region.value.as_str()).unwrap_or_default();
-        let advice = advice(kind, &fault.code, subject.action, region, skew);
+        // Once corrected, the clock is not what was wrong.
+        let blamed = skew.filter(|_| !self.settings.correct_skew || number == 1);
+        let advice = advice(kind, &fault.code, subject.action, region, blamed);
         let code = if fault.code.is_empty() { "no error code" } else { &fault.code };
         let attempts = if number > 1 { format!(", attempt {number}") } else { String::new() };
         let id = match reply.request_id.as_str() {

@@ -138,7 +138,7 @@ impl Settings {
             (None, Some(bundle)) => Roots::Bundle(bundle.value.into()),
             (None, None) => Roots::System(sources.variable("SSL_CERT_FILE").map(Into::into)),
         };
-        let proxies = proxies(&mut read)?;
+        let proxies = proxies(&mut read, endpoint.as_ref().is_some_and(|endpoint| !endpoint.tls))?;
         let user_agent = user_agent(read.get(Key::AppId)?)?;
         let settings = Settings {
             endpoint,
@@ -259,7 +259,9 @@ fn metadata(sources: &Sources<'_>) -> MetadataSetting {
     Metadata::find(&|name| sources.variable(name), &profile)
 }
 
-fn proxies(read: &mut Reader<'_>) -> Result<Proxies> {
+/// `plain`: the endpoint is reached without TLS, so that the proxy for plain connections matters; else it may be of a
+/// kind that this library does not speak.
+fn proxies(read: &mut Reader<'_>, plain: bool) -> Result<Proxies> {
     let except = read.get(Key::NoProxy)?.map(|setting| setting.value).unwrap_or_default();
     if let Some(setting) = read.get(Key::Proxy)? {
         let proxy = Proxy::parse(&setting.value, "the option proxy")?;
@@ -276,7 +278,8 @@ fn proxies(read: &mut Reader<'_>) -> Result<Proxies> {
     // In a CGI program HTTP_PROXY is a header that a client chose.
     let cgi = sources.variable("REQUEST_METHOD").is_some();
     let http: &[&str] = if cgi { &["http_proxy"] } else { &["http_proxy", "HTTP_PROXY"] };
-    Ok(Proxies { http: find(http)?, https: find(&["HTTPS_PROXY", "https_proxy"])?, except })
+    let http = if plain { find(http)? } else { None };
+    Ok(Proxies { http, https: find(&["HTTPS_PROXY", "https_proxy"])?, except })
 }
 
 fn user_agent(app: Option<Setting>) -> Result<String> {

@@ -198,7 +198,9 @@ pub unsafe extern "C" fn firehose_put_record_batch(
 }
 
 /// Calls any operation of the service: action is its name, such as "DescribeDeliveryStream", json its request, which
-/// is sent as it is ((NULL, 0) is {}). The answer is the result's body. Failures that may pass are tried again. Blocks
+/// is sent as it is ((NULL, 0) is {}). The answer is the result's body; {} where the service gives nothing back. A
+/// PutRecordBatch made this way is FIREHOSE_OK even where the service refused some of its records: only
+/// firehose_put_record_batch looks at each and sends the refused ones again. Failures that may pass are tried again. Blocks
 /// for operation_timeout_ms at most.
 ///
 /// Returns FIREHOSE_OK, or any status but FIREHOSE_PARTIAL_FAILURE.

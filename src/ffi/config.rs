@@ -37,14 +37,15 @@ pub(super) struct Given(Option<std::result::Result<Credentials, &'static str>>);
 /// A host's own source of keys. It calls firehose_credentials_set once, which copies, and returns 0; any other number
 /// says that it failed and stands in the message of the call. It may run on any thread that makes a call, never on
 /// two at once for one client, may take time (the callers wait only where there are no keys that are still good), must
-/// not call the same client, and is not called any more once firehose_free has returned.
+/// not call the same client, and is not called any more once firehose_free has returned. Its time is not bounded by
+/// operation_timeout_ms: it must return. No exception and no longjmp may leave it.
 pub type firehose_credentials_fn =
     Option<unsafe extern "C" fn(user_data: *mut c_void, out: *mut firehose_credentials) -> i32>;
 
 /// A host's own log. Levels are those of syslog: 3 error, 4 warning, 6 information, 7 debugging. The message is one
 /// sentence without a line break at its end, valid during the callback only, and holds no secret. It may run on any
 /// thread, on several at once, must not call the same client, and is not called any more once firehose_free has
-/// returned.
+/// returned. No exception and no longjmp may leave it.
 pub type firehose_log_fn =
     Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, message: *const c_char)>;
 

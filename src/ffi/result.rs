@@ -98,7 +98,8 @@ pub unsafe extern "C" fn firehose_result_request_id(result: *const firehose_resu
     unsafe { text(result, |reply| &reply.request_id) }
 }
 
-/// How many requests the call made; 0 where nothing was sent.
+/// How many attempts the call made, those included that found no connection; 0 where it was refused before the first.
+/// A request that meets a connection which the peer has closed meanwhile is sent again within the same attempt.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn firehose_result_attempts(result: *const firehose_result) -> u32 {
     // SAFETY: the header's contract.

@@ -39,8 +39,9 @@ pub(crate) struct Buffers {
 impl Buffers {
     /// An empty body with room for `capacity` bytes.
     pub(crate) fn start(&mut self, capacity: usize) -> &mut Vec<u8> {
-        self.out.clear();
-        self.out.reserve(ROOM + capacity);
+        // The room keeps what it holds: only what is written over it is ever sent.
+        self.out.truncate(ROOM);
+        self.out.reserve(ROOM + capacity - self.out.len());
         self.out.resize(ROOM, 0);
         &mut self.out
     }
@@ -455,7 +456,10 @@ fn internal(error: &dyn std::fmt::Display) -> Failure {
 
 fn bad(target: &Endpoint, why: &str) -> Failure {
     let place = &target.authority;
-    Failure::new(Kind::BadResponse, format!("the answer of {place} is not one of the service: {why}"))
+    Failure::new(
+        Kind::BadResponse,
+        format!("the answer of {place} is not one of the service: {why}; check the endpoint and proxies"),
+    )
 }
 
 fn too_long(target: &Endpoint, most: usize) -> Failure {

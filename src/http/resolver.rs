@@ -144,8 +144,14 @@ impl Resolver {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let known = name.known.as_ref().map(|(known, _)| Arc::clone(known));
-                let late =
-                    || Failure::new(Kind::Timeout, format!("no answer from the resolver for {host} in time"));
+                let late = || {
+                    Failure::new(
+                        Kind::Timeout,
+                        format!(
+                            "no answer from the resolver for {host} in time; check this machine's DNS, or raise connect_timeout_ms"
+                        ),
+                    )
+                };
                 return known.ok_or_else(late);
             }
             names = self.shared.done.wait_timeout(names, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -179,7 +185,10 @@ impl Resolver {
 }
 
 fn failure(host: &str, why: &str) -> Failure {
-    Failure::new(Kind::ConnectFailed, format!("cannot resolve {host}: {why}"))
+    Failure::new(
+        Kind::ConnectFailed,
+        format!("cannot resolve {host}: {why}; check the endpoint or region, and this machine's DNS"),
+    )
 }
 
 #[cfg(test)]
