@@ -140,7 +140,7 @@ fn the_sanitizers_find_nothing() {
     });
 }
 
-/// The proof that both would speak: a program that leaks a result and reads what it has freed.
+/// The proof that both would speak: a program that leaks a client.
 #[test]
 fn a_leak_is_found() {
     let server = Server::start();

@@ -26,17 +26,16 @@ static void *one_put(void *arg) {
     return NULL;
 }
 
-/* The signals that a thread blocks, as the kernel sees them. */
-static unsigned long long blocked(const char *task) {
+/* The signals that a thread blocks, as the kernel sees them; false if it has ended. */
+static int blocked(const char *task, unsigned long long *mask) {
     char path[64], line[256];
-    unsigned long long mask = 0;
+    int found = 0;
     snprintf(path, sizeof path, "/proc/self/task/%.20s/status", task);
     FILE *file = fopen(path, "r");
     if (file == NULL) return 0;
-    while (fgets(line, sizeof line, file) != NULL)
-        if (sscanf(line, "SigBlk: %llx", &mask) == 1) break;
+    while (!found && fgets(line, sizeof line, file) != NULL) found = sscanf(line, "SigBlk: %llx", mask) == 1;
     fclose(file);
-    return mask;
+    return found;
 }
 
 static int left_alone(int signal) {
@@ -81,9 +80,8 @@ static void mask(void) {
             fclose(comm);
             /* The other thread of this program has the program's name. */
             if (strncmp(name, "firehose-", 9) != 0) continue;
-            unsigned long long bits = blocked(entry->d_name);
-            /* 0 is a thread that has ended since. */
-            if (bits != 0) check_mask(entry->d_name, bits), seen++;
+            unsigned long long bits = 0;
+            if (blocked(entry->d_name, &bits)) check_mask(entry->d_name, bits), seen++;
         }
         closedir(dir);
         sleep_ms(5);
