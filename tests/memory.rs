@@ -132,6 +132,35 @@ fn valgrind_finds_nothing() {
     });
 }
 
+/// The programs that a newcomer copies, against the object that ships: stripped, and optimised as a whole.
+#[test]
+fn valgrind_finds_nothing_in_the_examples_and_the_released_object() {
+    if !support::have("valgrind") {
+        return;
+    }
+    let lines = support::build::scratch().join("lines");
+    std::fs::write(&lines, "a line\n".repeat(2000)).unwrap();
+    let server = Server::with(&json!([{"kind": "error", "operation": "PutRecordBatch", "times": 1}]));
+    let example = |name: &str| {
+        Run::built(&format!("../../examples-c/{name}"), Library::Release, How::Plain)
+            .against(server.http())
+            .env("AWS_ENDPOINT_URL_FIREHOSE", server.http())
+            .env("MY_ACCESS_KEY", "AKIDLOCAL")
+            .env("MY_SECRET_KEY", "local-secret")
+            .valgrind()
+    };
+    for name in ["01_put_record.c", "02_put_record_batch.c", "04_own_credentials.c"] {
+        example(name).arg("test").pass();
+    }
+    example("03_call.c").arg("made-by-the-example").pass();
+    let sent = example("send_file.c").arg("test").arg(&lines).arg("20").finish();
+    assert!(sent.status.success(), "{}\n{}", sent.stdout, sent.stderr);
+    assert!(server.count("records") > 2000);
+    // Where nobody listens, the way of an error.
+    let refused = example("01_put_record.c").env("AWS_ENDPOINT_URL_FIREHOSE", "http://127.0.0.1:1");
+    assert_eq!(refused.arg("test").finish().status.code(), Some(1));
+}
+
 #[test]
 fn the_sanitizers_find_nothing() {
     all(|case| {

@@ -10,11 +10,8 @@
 
 mod support;
 
-use std::net::TcpListener;
-use std::sync::{Mutex, PoisonError};
-
 use serde_json::json;
-use support::run::{Call, Run};
+use support::run::Run;
 use support::server::Server;
 
 /// No more than this may be allocated for a put once everything is warm.
@@ -84,91 +81,6 @@ fn answers_in_pieces_and_interim_answers_are_understood() {
         assert_eq!((batches[0].status.as_str(), batches[0].records), ("OK", 500), "{kind}: {:?}", batches[0]);
         assert_eq!(server.count("connections"), 2, "{kind}");
     }
-}
-
-const LIMIT_MS: f64 = 600.0;
-
-/// One call with a limit of 600 ms and shorter ones for its parts, over by 100 ms at most. A machine that is busy with
-/// other work gets three tries: a limit that does not hold fails all of them.
-fn call_within_the_limit(run: Run, what: &str, options: &[&str]) -> Call {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let run = run.arg("operation_timeout_ms=600").args(options);
-    let calls = (0..3).map(|_| run.clone().pass().calls().remove(0));
-    let mut slow = Vec::new();
-    let call = calls.into_iter().find(|call| {
-        slow.push(call.ms);
-        call.ms <= LIMIT_MS + 100.0
-    });
-    let call = call.unwrap_or_else(|| panic!("{what}: {slow:?} ms"));
-    assert!(call.message.len() > 20, "{what}: {call:?}");
-    call
-}
-
-#[test]
-fn no_call_outlives_its_deadline_against_a_silent_server() {
-    // The kernel accepts what the listener never does.
-    let never_accepts = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = never_accepts.local_addr().unwrap();
-    for scheme in ["http", "https"] {
-        let endpoint = format!("{scheme}://{address}");
-        let run = || Run::new("put.c").against(&endpoint);
-        let one = call_within_the_limit(run(), &endpoint, &["max_attempts=1"]);
-        assert_eq!(one.status, "TIMEOUT", "{one:?}");
-        assert!(one.retryable && one.http == 0, "{one:?}");
-        let parts = ["max_attempts=3", "connect_timeout_ms=150", "read_timeout_ms=150"];
-        let three = call_within_the_limit(run(), &endpoint, &parts);
-        assert_eq!(three.status, "TIMEOUT", "{three:?}");
-        assert!(three.attempts > 1, "{three:?}");
-        // The limit of a part holds alone, too.
-        let short = call_within_the_limit(run(), &endpoint, &["max_attempts=1", parts[1], parts[2]]);
-        assert_eq!(short.status, "TIMEOUT", "{short:?}");
-        assert!(short.ms < 500.0, "{short:?}");
-        let big =
-            call_within_the_limit(run(), &endpoint, &["max_attempts=1", "--size", "1000000", "--batch", "4"]);
-        assert_eq!(big.status, "TIMEOUT", "{big:?}");
-    }
-}
-
-#[test]
-fn no_call_outlives_its_deadline_against_a_slow_server() {
-    for fault in
-        [json!({"kind": "hang"}), json!({"kind": "trickle"}), json!({"kind": "trickle", "interval_ms": 20})]
-    {
-        let server = Server::with(&json!([fault]));
-        for run in [Run::new("put.c").http(&server), Run::new("put.c").tls(&server)] {
-            let call = call_within_the_limit(run, &fault.to_string(), &["read_timeout_ms=300"]);
-            assert_eq!(call.status, "TIMEOUT", "{fault}: {call:?}");
-        }
-    }
-}
-
-#[test]
-fn no_call_outlives_its_deadline_where_nothing_answers() {
-    // TEST-NET-1 is never routed: the packets are lost, or the kernel says so at once.
-    let nowhere = Run::new("put.c").against("http://192.0.2.1:81");
-    let call = call_within_the_limit(nowhere, "unroutable", &["max_attempts=1", "connect_timeout_ms=300"]);
-    assert!(["CONNECT_FAILED", "TIMEOUT"].contains(&call.status.as_str()), "{call:?}");
-
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let call =
-        call_within_the_limit(Run::new("put.c").against(format!("http://{closed}")), "closed port", &[]);
-    assert_eq!(call.status, "CONNECT_FAILED", "{call:?}");
-    assert!(call.message.contains(&closed.to_string()) && call.retryable, "{call:?}");
-
-    let unknown = Run::new("put.c").against("http://no-such-host.invalid");
-    let call = call_within_the_limit(unknown, "unknown name", &["max_attempts=1"]);
-    assert!(["CONNECT_FAILED", "TIMEOUT"].contains(&call.status.as_str()), "{call:?}");
-    assert!(call.message.contains("no-such-host.invalid"), "{call:?}");
-}
-
-#[test]
-fn a_slow_name_lookup_is_cut_at_the_deadline() {
-    let server = Server::start();
-    let slow = Run::new("put.c").named(&server).counted().env("FIREHOSE_TEST_LOOKUP_MS", "3000");
-    let call = call_within_the_limit(slow, "slow lookup", &["max_attempts=1"]);
-    assert!(["TIMEOUT", "CONNECT_FAILED"].contains(&call.status.as_str()), "{call:?}");
-    assert!(call.message.contains("localhost"), "{call:?}");
 }
 
 #[test]

@@ -50,9 +50,9 @@ impl<'a> Sources<'a> {
         environment: &'a dyn Fn(&str) -> Option<String>,
     ) -> Result<Sources<'a>> {
         let options = location::Options {
-            config_file: config.get(Key::ConfigFile),
-            credentials_file: config.get(Key::CredentialsFile),
-            profile: config.get(Key::Profile),
+            config_file: config.get(Key::ConfigFile).unwrap_or_default(),
+            credentials_file: config.get(Key::CredentialsFile).unwrap_or_default(),
+            profile: config.get(Key::Profile).unwrap_or_default(),
         };
         let location = location::locate(options, environment)?;
         let mut sources =

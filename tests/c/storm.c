@@ -1,9 +1,8 @@
 /* Many calls against a server full of faults. What became of each is printed, a line for each record:
- * name, status of the call, whether the library calls it delivered, attempts, milliseconds; before them stall_ms. */
+ * name, status of the call, whether the library calls it delivered, attempts, milliseconds. */
 #include "check.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 
 enum { THREADS = 8, BATCH = 5 };
 
@@ -12,7 +11,6 @@ typedef struct { int32_t status; uint32_t attempts; float ms; char delivered[BAT
 static firehose_client *client;
 static const char *stream;
 static int calls_each;
-static atomic_int stop;
 static outcome *outcomes;
 
 static int records_of(int call) { return call % 4 == 3 ? BATCH : 1; }
@@ -46,21 +44,8 @@ static void *work(void *arg) {
     return NULL;
 }
 
-/* How long this machine leaves a thread that is ready to run without a processor: that is no fault of a call. */
-static void *watch(void *arg) {
-    double *stall = arg;
-    while (!atomic_load(&stop)) {
-        double start = now_ms();
-        sleep_ms(5);
-        double late = now_ms() - start - 5;
-        if (late > *stall) *stall = late;
-    }
-    return NULL;
-}
-
 int main(void) {
-    pthread_t threads[THREADS], watcher;
-    double stall = 0;
+    pthread_t threads[THREADS];
     client = new_client("operation_timeout_ms", "400", "read_timeout_ms", "200", "connect_timeout_ms", "200",
                         "max_attempts", "3", NULL);
     stream = test_stream();
@@ -68,11 +53,7 @@ int main(void) {
     outcomes = calloc((size_t)(THREADS * calls_each), sizeof *outcomes);
     CHECK(outcomes != NULL);
     for (size_t i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, work, (void *)i) == 0);
-    CHECK(pthread_create(&watcher, NULL, watch, &stall) == 0);
     for (size_t i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
-    atomic_store(&stop, 1);
-    pthread_join(watcher, NULL);
-    printf("stall_ms %.1f\n", stall);
     for (int thread = 0; thread < THREADS; thread++)
         for (int call = 0; call < calls_each; call++) {
             const outcome *o = &outcomes[thread * calls_each + call];
