@@ -39,7 +39,7 @@ pub(super) fn kind(code: &str, status: u16) -> Kind {
         _ if is_throttling(code) || status == 429 => Kind::Throttled,
         _ => match status {
             500.. => Kind::Unavailable,
-            401 | 403 if code.is_empty() => Kind::AccessDenied,
+            401 | 403 => Kind::AccessDenied,
             400..500 => Kind::Rejected,
             _ => Kind::BadResponse,
         },
@@ -125,6 +125,7 @@ mod tests {
             ("", 429, Kind::Throttled),
             ("", 503, Kind::Unavailable),
             ("", 403, Kind::AccessDenied),
+            ("SomethingNewException", 403, Kind::AccessDenied),
             ("SignatureDoesNotMatch", 403, Kind::AccessDenied),
             ("SubscriptionRequiredException", 400, Kind::AccessDenied),
             ("SomethingNewException", 400, Kind::Rejected),

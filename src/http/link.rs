@@ -30,10 +30,6 @@ pub(crate) struct Link {
     used: Option<Instant>,
 }
 
-/// A connection that was used within this time is taken to be alive: if it is not, the request finds out and is sent
-/// again on a new one.
-const SURELY: Duration = Duration::from_secs(1);
-
 impl Link {
     /// When the last answer came.
     pub(crate) fn last_used(&self) -> Option<Instant> {
@@ -55,7 +51,8 @@ impl Link {
     ) -> Result<(Stream, bool), Failure> {
         if let Some(stream) = self.stream.take() {
             let idle = self.used.map_or(Duration::ZERO, |used| now.saturating_duration_since(used));
-            if idle < pool::IDLE && (idle < SURELY || !stream.is_stale()) {
+            // Looked at however short the time was: bytes that nobody asked for would pass for the next answer.
+            if idle < pool::IDLE && !stream.is_stale() {
                 return Ok((stream, true));
             }
         }

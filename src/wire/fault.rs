@@ -18,19 +18,30 @@ impl Fault {
         let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
         let member = |names: &[&str]| {
             let json = json.as_ref()?;
-            names.iter().find_map(|name| json.get(name)?.as_str()).filter(|text| !text.is_empty())
+            names.iter().find_map(|name| json.get(name)?.as_str().filter(|text| !text.is_empty()))
         };
         let code = header.map(bare).filter(|code| !code.is_empty());
         let code = code.or_else(|| member(&["__type", "code"]).map(bare)).map(String::from);
-        let message = member(&["message", "Message"]).map(String::from);
+        let message = member(&["message", "Message"]).map(cut);
         if json.is_some() {
             return Fault { code: code.unwrap_or_default(), message: message.unwrap_or_default() };
         }
         let text = String::from_utf8_lossy(body);
         let code = code.or_else(|| element(&text, "Code").map(String::from));
-        let message = element(&text, "Message").map(String::from);
+        let message = element(&text, "Message").map(cut);
         Fault { code: code.unwrap_or_default(), message: message.unwrap_or_else(|| printable(&text)) }
     }
+}
+
+/// The longest message that is passed on, in bytes; the service's own are a line or two.
+const LONGEST: usize = 2048;
+
+fn cut(message: &str) -> String {
+    if message.len() <= LONGEST {
+        return message.to_owned();
+    }
+    let start = (0..=LONGEST).rev().find_map(|at| message.get(..at)).unwrap_or_default();
+    format!("{start}…")
 }
 
 /// `com.amazon#Name:http://…` is `Name`.
@@ -60,7 +71,9 @@ mod tests {
         let header = Some("InvalidArgumentException:http://internal.amazon.com/coral/");
         assert_eq!(Fault::read(header, b"{}"), fault("InvalidArgumentException", ""));
         let body = br#"{"code":"LimitExceededException","Message":"too many","__type":""}"#;
-        assert_eq!(Fault::read(None, body).message, "too many");
+        assert_eq!(Fault::read(None, body), fault("LimitExceededException", "too many"));
+        let long = Fault::read(None, format!(r#"{{"message":"{}"}}"#, "ä".repeat(4000)).as_bytes());
+        assert!(long.message.len() < 2100 && long.message.ends_with("ä…"));
         assert_eq!(Fault::read(Some("A"), br#"{"__type":"B"}"#).code, "A");
         assert_eq!(Fault::read(None, br#"[1]"#), fault("", ""));
     }
