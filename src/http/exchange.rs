@@ -4,7 +4,7 @@
 use super::link::is_timeout;
 use super::proxy::Proxy;
 use super::stream::{Stream, Wait};
-use super::{Connector, Failure, Limits, Link};
+use super::{Connector, Failure, Limits, Link, tunnel};
 use crate::config::endpoint::Endpoint;
 use crate::error::Kind;
 use std::io;
@@ -138,6 +138,9 @@ impl Buffers {
             let (mut stream, reused) = link.take(connector, limits, now)?;
             match self.once(&mut stream, connector.target, forward, (request.head)(), most, limits) {
                 Ok((answer, keep)) => {
+                    if let Some(refusal) = forward.and_then(|proxy| tunnel::refusal(proxy, &answer)) {
+                        return Err(refusal);
+                    }
                     if keep {
                         link.keep(stream, answer.at);
                     }
@@ -387,67 +390,6 @@ fn continued(input: &[u8]) -> Option<usize> {
     let rest = input.strip_prefix(b"HTTP/1.")?.get(1..)?;
     rest.strip_prefix(b" 100").filter(|rest| matches!(rest.first(), Some(b' ' | b'\r')))?;
     memchr::memmem::find(input, b"\r\n\r\n").map(|end| end + 4)
-}
-
-/// Asks a proxy for a tunnel to the target (RFC 9110, 9.3.6).
-pub(super) fn open_tunnel(
-    stream: &mut Stream,
-    proxy: &Proxy,
-    target: &Endpoint,
-    wait: Wait,
-    limits: &Limits,
-) -> Result<(), Failure> {
-    let host = if target.host.contains(':') { format!("[{}]", target.host) } else { target.host.clone() };
-    let place = format!("{host}:{}", target.port);
-    let mut request = format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n");
-    if let Some(authorization) = &proxy.authorization {
-        request.push_str("Proxy-Authorization: ");
-        request.push_str(authorization);
-        request.push_str("\r\n");
-    }
-    request.push_str("\r\n");
-    let request = zeroize::Zeroizing::new(request);
-    let refused = |why: String| {
-        Failure::new(
-            Kind::ConnectFailed,
-            format!("the proxy {} did not connect to {place}: {why}", proxy.name()),
-        )
-    };
-    let failed = |error: io::Error| match is_timeout(&error) {
-        true => Failure::new(
-            Kind::Timeout,
-            format!(
-                "the proxy {} gave no answer in time; connect_timeout_ms is {}",
-                proxy.name(),
-                limits.connect.as_millis()
-            ),
-        ),
-        false => refused(error.to_string()),
-    };
-    stream.send(request.as_bytes(), wait).map_err(failed)?;
-    let mut answer = Vec::new();
-    loop {
-        // The tunnel begins right behind the head: not a byte more may be read.
-        if stream.receive(&mut answer, 1, wait).map_err(failed)? == 0 {
-            return Err(refused("it closed the connection".into()));
-        }
-        if answer.ends_with(b"\r\n\r\n") {
-            break;
-        }
-        if answer.len() > LONGEST_HEAD {
-            return Err(refused("its answer is too long".into()));
-        }
-    }
-    let first = answer.split(|b| *b == b'\r').next().unwrap_or_default();
-    let first = crate::text::printable(&String::from_utf8_lossy(first));
-    let status = first.split(' ').nth(1).unwrap_or_default();
-    match status {
-        "200" => Ok(()),
-        "407" => Err(refused(format!(
-            "it answered '{first}'; give its user and password as http://user:password@host:port"
-        ))),
-        _ => Err(refused(format!("it answered '{first}'"))),
-    }
 }
 
 fn internal(error: &dyn std::fmt::Display) -> Failure {

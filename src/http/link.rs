@@ -90,29 +90,39 @@ impl Connector<'_> {
             )
         };
         let mut stream = Stream::plain(Socket::new(tcp).map_err(broken)?);
-        if !target.tls {
-            return Ok(stream);
-        }
         if let Some(proxy) = proxy {
-            super::exchange::open_tunnel(&mut stream, proxy, target, wait, limits)?;
+            if proxy.tls {
+                let name = format!("the proxy {}", proxy.name());
+                stream = self.secure(stream, &proxy.host, &name, wait, limits)?;
+            }
+            if target.tls {
+                super::tunnel::open(&mut stream, proxy, target, wait, limits)?;
+            }
         }
-        let session = self.tls.session(&target.host)?;
+        if target.tls { self.secure(stream, &target.host, &target.host, wait, limits) } else { Ok(stream) }
+    }
+
+    /// Shakes hands with `host`, which messages call `name`.
+    fn secure(
+        &self,
+        stream: Stream,
+        host: &str,
+        name: &str,
+        wait: Wait,
+        limits: &Limits,
+    ) -> Result<Stream, Failure> {
+        let session = self.tls.session(host)?;
         stream.secure(session, wait).map_err(|error| {
             let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
             match inner {
-                Some(inner) => {
-                    Failure::new(Kind::TlsFailed, explain(inner, &target.host, &self.tls.describe()))
+                Some(inner) => Failure::new(Kind::TlsFailed, explain(inner, name, &self.tls.describe())),
+                None if is_timeout(&error) => {
+                    failed(&format!("the TLS handshake with {name} did not end"), &error, limits)
                 }
-                None if is_timeout(&error) => failed(
-                    &format!("the TLS handshake with {} did not end", target.authority),
-                    &error,
-                    limits,
-                ),
                 None => Failure::new(
                     Kind::TlsFailed,
                     format!(
-                        "TLS with {} failed: it closed the connection during the handshake ({error})",
-                        target.host
+                        "TLS with {name} failed: it closed the connection during the handshake ({error})"
                     ),
                 ),
             }

@@ -8,6 +8,7 @@ mod proxy;
 mod resolver;
 mod stream;
 mod tls;
+mod tunnel;
 
 pub(crate) use exchange::{Answer, Buffers, Request};
 pub(crate) use link::{Connector, Link};

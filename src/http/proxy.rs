@@ -11,6 +11,8 @@ pub(crate) struct Proxy {
     pub(crate) host: String,
     /// Its port.
     pub(crate) port: u16,
+    /// It is itself reached over TLS.
+    pub(crate) tls: bool,
     /// The value of `Proxy-Authorization`.
     pub(crate) authorization: Option<Zeroizing<String>>,
 }
@@ -20,18 +22,15 @@ impl Proxy {
     /// variable for the message, which never repeats the value: it may hold a password.
     pub(crate) fn parse(url: &str, from: &str) -> Result<Proxy> {
         let bad = |why: &str| {
-            Error::invalid(format!("{from} is no proxy: {why}; it takes http://[user:password@]host[:port]"))
+            Error::invalid(format!(
+                "{from} is no proxy: {why}; it takes http[s]://[user:password@]host[:port]"
+            ))
         };
-        let rest = match url.split_once("://") {
-            None => url,
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-            Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
-                return Err(bad(
-                    "a proxy that is itself reached over TLS is not supported; https endpoints work through a plain one",
-                ));
-            }
-            Some(_) => return Err(bad("its scheme is not http")),
-        };
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let tls = scheme.eq_ignore_ascii_case("https");
+        if !tls && !scheme.eq_ignore_ascii_case("http") {
+            return Err(bad("its scheme is neither http nor https"));
+        }
         let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let (user, address) =
             rest.rsplit_once('@').map_or((None, rest), |(user, address)| (Some(user), address));
@@ -45,7 +44,8 @@ impl Proxy {
                 if plain.contains(&b':') { plain } else { Zeroizing::new([plain.as_slice(), b":"].concat()) };
             Zeroizing::new(format!("Basic {}", base64_simd::STANDARD.encode_to_string(plain.as_slice())))
         });
-        Ok(Proxy { host: host.into(), port: port.unwrap_or(80), authorization })
+        let port = port.unwrap_or(if tls { 443 } else { 80 });
+        Ok(Proxy { host: host.into(), port, tls, authorization })
     }
 
     /// `host:port`, for messages.
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(Proxy::parse("proxy:8080", "proxy").unwrap().name(), "proxy:8080");
         assert_eq!(Proxy::parse("http://[::1]", "proxy").unwrap().name(), "[::1]:80");
         for bad in
-            ["socks5://secret@x", "https://secret@x", "http://secret@", "http://secret@x:99999", "http://"]
+            ["socks5://secret@x", "https://secret@", "http://secret@", "http://secret@x:99999", "http://"]
         {
             let message = Proxy::parse(bad, "HTTPS_PROXY").err().unwrap().message;
             assert!(message.contains("HTTPS_PROXY") && !message.contains("secret"), "{message}");

@@ -77,19 +77,19 @@ impl Socket {
     }
 }
 
-/// A socket with a wait, as rustls wants to see it.
-struct Timed<'a> {
+/// A socket with a wait.
+struct Raw<'a> {
     socket: &'a mut Socket,
     wait: Wait,
 }
 
-impl Read for Timed<'_> {
+impl Read for Raw<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.socket.patiently(self.wait, |mut tcp| tcp.read(buffer))
     }
 }
 
-impl Write for Timed<'_> {
+impl Write for Raw<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.socket.patiently(self.wait, |mut tcp| tcp.write(bytes))
     }
@@ -103,42 +103,93 @@ impl Write for Timed<'_> {
     }
 }
 
+/// What a session sends and receives on: the socket, or the session with a proxy around it.
+struct Carrier<'a> {
+    raw: Raw<'a>,
+    proxy: Option<&'a mut ClientConnection>,
+}
+
+impl Read for Carrier<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(session) = &mut self.proxy else { return self.raw.read(buffer) };
+        loop {
+            match session.reader().read(buffer) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => more(session, &mut self.raw)?,
+                done => return done,
+            }
+        }
+    }
+}
+
+impl Write for Carrier<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let Some(session) = &mut self.proxy else { return self.raw.write_vectored(pieces) };
+        let taken = session.writer().write_vectored(pieces)?;
+        flush(session, &mut self.raw)?;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Sends what the session wants to send.
+fn flush(session: &mut ClientConnection, to: &mut impl Write) -> io::Result<()> {
+    while session.wants_write() {
+        session.write_tls(to)?;
+    }
+    Ok(())
+}
+
+/// Receives once.
+fn more(session: &mut ClientConnection, from: &mut (impl Read + Write)) -> io::Result<()> {
+    session.read_tls(from)?;
+    if let Err(error) = session.process_new_packets() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+    }
+    // A key update or a ticket may want an answer.
+    flush(session, from)
+}
+
 /// A connection on which bytes can be sent and received.
 pub(crate) struct Stream {
     socket: Socket,
+    /// With a proxy that is reached over TLS, while there is a session with the target within.
+    proxy: Option<Box<ClientConnection>>,
     tls: Option<Box<ClientConnection>>,
 }
 
 impl Stream {
     /// Without TLS.
     pub(crate) fn plain(socket: Socket) -> Stream {
-        Stream { socket, tls: None }
+        Stream { socket, proxy: None, tls: None }
     }
 
-    /// Shakes hands. The error holds a `rustls::Error` where the peer or its certificate is at fault.
+    /// Shakes hands, within the session that there is already. The error holds a `rustls::Error` where the peer or
+    /// its certificate is at fault.
     pub(crate) fn secure(self, session: ClientConnection, wait: Wait) -> io::Result<Stream> {
+        let Stream { mut socket, tls: mut proxy, .. } = self;
         let mut session = Box::new(session);
-        let mut socket = self.socket;
         session.set_buffer_limit(None);
+        let mut carrier = Carrier { raw: Raw { socket: &mut socket, wait }, proxy: proxy.as_deref_mut() };
         while session.is_handshaking() {
-            let mut timed = Timed { socket: &mut socket, wait };
-            while session.wants_write() {
-                session.write_tls(&mut timed)?;
-            }
-            if session.is_handshaking() && session.read_tls(&mut timed)? == 0 {
+            flush(&mut session, &mut carrier)?;
+            if session.is_handshaking() && session.read_tls(&mut carrier)? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             if let Err(error) = session.process_new_packets() {
                 // The alert tells the peer why; if it does not get through, the reason stays the same.
-                let _ = session.write_tls(&mut timed);
+                let _ = session.write_tls(&mut carrier);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, error));
             }
         }
-        let mut timed = Timed { socket: &mut socket, wait };
-        while session.wants_write() {
-            session.write_tls(&mut timed)?;
-        }
-        Ok(Stream { socket, tls: Some(session) })
+        flush(&mut session, &mut carrier)?;
+        Ok(Stream { socket, proxy, tls: Some(session) })
     }
 
     /// Sends everything.
@@ -154,12 +205,11 @@ impl Stream {
             }
             return Ok(());
         };
-        let mut timed = Timed { socket: &mut self.socket, wait };
+        let raw = Raw { socket: &mut self.socket, wait };
+        let mut carrier = Carrier { raw, proxy: self.proxy.as_deref_mut() };
         for part in bytes.chunks(SEALED) {
             session.writer().write_all(part)?;
-            while session.wants_write() {
-                session.write_tls(&mut timed)?;
-            }
+            flush(session, &mut carrier)?;
         }
         Ok(())
     }
@@ -180,15 +230,8 @@ impl Stream {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 done => return done,
             }
-            let mut timed = Timed { socket: &mut self.socket, wait };
-            session.read_tls(&mut timed)?;
-            if let Err(error) = session.process_new_packets() {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
-            }
-            // A key update or a ticket may want an answer.
-            while session.wants_write() {
-                session.write_tls(&mut timed)?;
-            }
+            let raw = Raw { socket: &mut self.socket, wait };
+            more(session, &mut Carrier { raw, proxy: self.proxy.as_deref_mut() })?;
         }
     }
 

@@ -142,19 +142,19 @@ pub(super) fn explain(error: &rustls::Error, host: &str, trust: &str) -> String 
                 format!("its certificate is signed by an unknown issuer (trusted: {trust}); {ADD_ROOT}")
             }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "its certificate is for another host; check the endpoint's name".into()
+                format!("its certificate is for another host; check the endpoint's name; {ADD_ROOT}")
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "its certificate has expired; check this machine's clock".into()
+                format!("its certificate has expired; check this machine's clock; {ADD_ROOT}")
             }
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "its certificate is not valid yet; check this machine's clock".into()
+                format!("its certificate is not valid yet; check this machine's clock; {ADD_ROOT}")
             }
             other => format!("its certificate is refused: {other}; {ADD_ROOT}"),
         },
         rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)
         | rustls::Error::PeerIncompatible(_) => {
-            format!("it cannot speak TLS 1.2 or 1.3 as this library does: {error}")
+            format!("it cannot speak TLS 1.2 or 1.3 as this library does: {error}; {ADD_ROOT}")
         }
         rustls::Error::InvalidMessage(_) => {
             format!("what it answers is not TLS ({error}); if the endpoint speaks plain HTTP, write http://")
