@@ -2,10 +2,12 @@
 
 #![allow(dead_code, reason = "each test program uses its own part of this module")]
 
+pub(crate) mod authority;
 pub(crate) mod build;
 pub(crate) mod elf;
 pub(crate) mod run;
 pub(crate) mod server;
+pub(crate) mod web;
 
 use std::path::PathBuf;
 
