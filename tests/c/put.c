@@ -3,12 +3,14 @@
  *   --data TEXT   the record                 --size N      a record of N bytes
  *   --stream S    another stream             --pause MS    between the calls
  *   --call A      firehose_call of action A with --data as its JSON
+ *   --describe    a line `describe` with the settings in force, after the calls
  * One line a call, tabs between: status, attempts, HTTP status, error code, milliseconds, record id, request id,
  * retryable, record count, failed count, message. For a batch a line `at` for each record that failed. */
 #include "check.h"
 
 static const char *data = "record", *stream, *action;
 static size_t size, batch, count = 1;
+static bool describe;
 static long pause_ms;
 
 static char *one_line(const char *text) {
@@ -48,6 +50,7 @@ int main(int argc, char **argv) {
         else if (strcmp(argv[i], "--data") == 0) data = value, i++;
         else if (strcmp(argv[i], "--stream") == 0) stream = value, i++;
         else if (strcmp(argv[i], "--call") == 0) action = value, i++;
+        else if (strcmp(argv[i], "--describe") == 0) describe = true;
         else if (equals != NULL) {
             char name[64];
             snprintf(name, sizeof name, "%.*s", (int)(equals - argv[i]), argv[i]);
@@ -80,6 +83,10 @@ int main(int argc, char **argv) {
         else status = firehose_put_record(c, stream, record, len, r);
         report(r, status, now_ms() - start);
         fflush(stdout);
+    }
+    if (describe) {
+        CHECK_STATUS(FIREHOSE_OK, firehose_client_describe(c, r), r);
+        printf("describe\t%s\n", firehose_result_body(r, NULL));
     }
     free(records);
     free(record);

@@ -4,7 +4,9 @@
 
 pub(crate) mod authority;
 pub(crate) mod build;
+pub(crate) mod cloud;
 pub(crate) mod elf;
+pub(crate) mod namespace;
 pub(crate) mod run;
 pub(crate) mod server;
 pub(crate) mod web;

@@ -244,6 +244,12 @@ impl Ran {
             .unwrap_or_else(|| panic!("no number {name} in {}", self.stdout))
     }
 
+    /// What `put.c --describe` printed.
+    pub(crate) fn described(&self) -> serde_json::Value {
+        let line = self.stdout.lines().find_map(|line| line.strip_prefix("describe\t"));
+        serde_json::from_str(line.unwrap_or_else(|| panic!("nothing described in {}", self.stdout))).unwrap()
+    }
+
     /// The calls that `put.c` reports.
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.stdout.lines().filter_map(Call::parse).collect()
