@@ -27,6 +27,9 @@ if [ "$purpose" = test ]; then
     want golang-go have go
     want ruby have ruby
     want ruby-ffi ruby -rffi -e 0
+    want openssl have openssl
+    want iproute2 have ip
+    want util-linux have unshare
     want python3 have python3
     want python3-venv python3 -c 'import ensurepip, venv'
 fi

@@ -102,6 +102,25 @@ fn refuses(
     }
 }
 
+/// Puts with the keys of a role, which the server's STS gives for those of the writer.
+fn assumes(server: &Server, program: &Path, role: &str) {
+    let Keys { id, secret } = &server.writer;
+    let config = server.home.join("assumed-config");
+    let text = format!(
+        "[profile assumed]\nrole_arn = {role}\nsource_profile = writer\n\
+         [profile writer]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n"
+    );
+    std::fs::write(&config, text).expect("a config file can be written");
+    let settings = [
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_SECRET_ACCESS_KEY", ""),
+        ("AWS_PROFILE", "assumed"),
+        ("AWS_CONFIG_FILE", config.to_str().expect("the path is text")),
+        ("AWS_ENDPOINT_URL_STS", server.endpoint.as_str()),
+    ];
+    delivers(server, program, "assumed", &settings);
+}
+
 /// A secret with one character changed.
 fn wrong_secret(keys: &Keys) -> Keys {
     let changed = if keys.secret.ends_with('x') { 'y' } else { 'x' };
@@ -124,6 +143,9 @@ fn serves(server: &Server, refusals: [&Refusal; 3], clock: Option<&Refusal>) {
     refuses(server, &refused, "plain", &wrong_secret(&server.writer), &[], secret);
     refuses(server, &refused, "plain", &unknown_key(&server.writer), &[], key);
     refuses(server, &refused, "plain", &server.stranger, &[], policy);
+    if let Some(role) = &server.assumed {
+        assumes(server, &deliver, role);
+    }
 
     let Some(clock) = clock else { return };
     let wrong = ("FIREHOSE_TEST_CLOCK_OFFSET_MS", HALF_AN_HOUR_MS);

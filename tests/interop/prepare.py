@@ -1,6 +1,6 @@
 """Prepares a server: prepare.py ENDPOINT BUCKET [SWITCH]
 
-Makes the bucket, a role, a user who may do what the tests do and a user without any policy, with the keys
+Makes the bucket, a role, a role to assume, a user who may do what the tests do and a user without any policy, with the keys
 that each server takes while it checks nothing (or takes as its root). Prints the keys as one line of JSON. SWITCH is
 the address at which moto is told, last of all, to check every request from then on.
 """
@@ -12,7 +12,7 @@ import urllib.request
 import boto3
 
 endpoint, bucket, *switch = sys.argv[1:]
-ALLOWED = ["firehose:*", "s3:*"]
+ALLOWED = ["firehose:*", "s3:*", "sts:AssumeRole"]
 
 
 def client(service):
@@ -42,7 +42,10 @@ iam = client("iam")
 client("s3").create_bucket(Bucket=bucket)
 trust = policy(Principal={"Service": "firehose.amazonaws.com"}, Action="sts:AssumeRole")
 role = iam.create_role(RoleName="firehose", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-made = {"role": role, "writer": make_user("writer", ALLOWED), "stranger": make_user("stranger", [])}
+anyone = policy(Principal={"AWS": "*"}, Action="sts:AssumeRole")
+assumed = iam.create_role(RoleName="assumed", AssumeRolePolicyDocument=anyone)["Role"]["Arn"]
+iam.put_role_policy(RoleName="assumed", PolicyName="allowed", PolicyDocument=policy(Action=ALLOWED, Resource="*"))
+made = {"role": role, "assumed": assumed, "writer": make_user("writer", ALLOWED), "stranger": make_user("stranger", [])}
 for address in switch:
     plain = {"Content-Type": "text/plain"}
     urllib.request.urlopen(urllib.request.Request(address, data=b"0", headers=plain, method="POST")).close()

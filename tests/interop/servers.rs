@@ -24,6 +24,8 @@ pub(crate) struct Server {
     pub(crate) stranger: Keys,
     pub(crate) home: PathBuf,
     role: String,
+    /// A role that the writer may assume, where the server has an STS.
+    pub(crate) assumed: Option<String>,
     kind: Kind,
 }
 
@@ -91,6 +93,7 @@ pub(crate) fn firehose_local(name: &str) -> Server {
         stranger,
         home: folder(&format!("{name}-home")),
         role: "arn:aws:iam::123456789012:role/firehose".into(),
+        assumed: None,
         kind: Kind::InProcess { server, data },
     }
 }
@@ -140,6 +143,7 @@ fn python_server(
         stranger: keys("stranger"),
         home,
         role: text(&made["role"]),
+        assumed: Some(text(&made["assumed"])),
         kind: Kind::Python { _process: server, venv },
     })
 }
