@@ -154,7 +154,7 @@ fn region(name: &str) -> (&'static str, bool) {
 /// What a message must speak of where a scenario has no credentials.
 fn failure(name: &str) -> &'static [&'static str] {
     match name {
-        "imds_no_iam_role" => &["Ec2InstanceMetadata", "role"],
+        "imds_no_iam_role" => &["IMDS", "no role"],
         "profile_overrides_web_identity" => &["Environment", "AWS_ACCESS_KEY_ID"],
         "profile-credential_process_failure" => &["credential_process", "1"],
         other => panic!("{other} is to fail, and nobody knows how"),

@@ -11,8 +11,8 @@
 mod support;
 
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -37,6 +37,13 @@ fn keys(number: usize, expires: i64) -> Value {
            "SecretAccessKey": format!("secret{number}"), "Token": format!("token{number}"), "Expiration": iso(expires)})
 }
 
+/// Tests that keep eight threads busy run one after the other, so that none takes the time of another for a wait.
+static BUSY: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    BUSY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn run(server: &firehose_local::Server, arguments: [&str; 3]) -> Run {
     Run::new("refresh.c")
         .env("FIREHOSE_TEST_ENDPOINT", server.endpoint())
@@ -53,6 +60,7 @@ fn none_failed(ran: &Ran, server: &firehose_local::Server, puts: usize) {
 #[test]
 fn keys_that_live_two_seconds_are_renewed_by_one_caller() {
     const FETCH: Duration = Duration::from_millis(300);
+    let _alone = alone();
     let server = firehose();
     let count = AtomicUsize::new(0);
     let web = Web::start(move |_| {
@@ -101,6 +109,7 @@ fn imds_answer(seen: &Seen, keys: impl Fn() -> Value) -> Reply {
 
 /// Puts go on past the end of the keys, and the service is not asked at each of them.
 fn puts_go_on(web: &Web) -> Ran {
+    let _alone = alone();
     let server = firehose();
     let ran = run(&server, ["4800", "10", "500"])
         .env("AWS_EC2_METADATA_DISABLED", "false")
