@@ -20,9 +20,12 @@ use crate::sys::fork::PerProcess;
 use crate::sys::random::Random;
 use place::Place;
 use settings::Settings;
+use std::cell::RefCell;
+use std::ffi::OsString;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use ureq_proto::http::HeaderValue;
+use zeroize::Zeroizing;
 
 /// A client: settings, and the state that each process has for itself.
 pub(crate) struct Client {
@@ -50,7 +53,8 @@ struct State {
 #[derive(Default)]
 struct Scratch {
     key: Option<(Arc<Credentials>, SigningKey)>,
-    canonical: String,
+    /// Holds the session token.
+    canonical: Zeroizing<String>,
     signed_headers: String,
     string_to_sign: String,
     authorization: String,
@@ -124,8 +128,21 @@ fn header(text: String) -> HeaderValue {
 
 impl Client {
     /// Resolves the settings; no network I/O.
-    pub(crate) fn new(setup: &Setup, environment: &dyn Fn(&str) -> Option<String>) -> Result<Client> {
-        let settings = Arc::new(Settings::resolve(setup, environment)?);
+    pub(crate) fn new(setup: &Setup, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Client> {
+        let garbled = RefCell::new(None);
+        let text = |name: &str| match environment(name)?.into_string() {
+            Ok(text) => Some(text),
+            Err(_) => {
+                garbled.borrow_mut().get_or_insert_with(|| name.to_owned());
+                None
+            }
+        };
+        let settings = Settings::resolve(setup, &text);
+        // Taken for unset it would lead elsewhere without a word; and what came of that is not what is wrong.
+        if let Some(name) = garbled.into_inner() {
+            return Err(Error::invalid(format!("the variable {name} is not UTF-8; correct it or unset it")));
+        }
+        let settings = Arc::new(settings?);
         let state = PerProcess::new(State::new(&settings));
         Ok(Client { settings, state })
     }

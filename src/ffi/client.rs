@@ -74,7 +74,7 @@ pub unsafe extern "C" fn firehose_client_new(
             client.write(std::ptr::null_mut());
             let none = Setup::default();
             let setup = Sole::borrow(config).unwrap_or(&none);
-            let made = Client::new(setup, &|name| std::env::var_os(name)?.into_string().ok())?;
+            let made = Client::new(setup, &|name| std::env::var_os(name))?;
             client.write(Shared::give(Arc::new(made)));
             Ok(())
         })
