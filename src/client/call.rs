@@ -223,10 +223,12 @@ impl Client {
         let body = lane.buffers.body.as_slice();
         let setback = self.refused(state, subject, &answer, body, &keys, skew, number, reply);
         self.learn(state, setback.class == Some(Class::Throttling));
-        if !*renewed && is_expired_token(reply.error_code.as_str()) {
+        if !*renewed
+            && is_expired_token(reply.error_code.as_str())
+            && state.credentials.reject(&keys, corrected())
+        {
             // Worth one more attempt with other keys, whatever the limit of attempts.
             *renewed = true;
-            state.credentials.reject(&keys);
             return Err(Setback { free: true, ..setback });
         }
         Err(setback)

@@ -33,6 +33,10 @@ struct State {
     renew_at: i64,
     fetching: bool,
     failures: u32,
+    /// Keys that the service took for expired, and until when keys like them are not worth another look.
+    rejected: Option<(Arc<Credentials>, i64)>,
+    /// Those, where they are better than none.
+    fallback: Option<Arc<Credentials>>,
     /// Counts the fetches that have ended.
     round: u64,
     error: Option<Error>,
@@ -67,11 +71,12 @@ impl Cache {
     pub(crate) fn get(&self, moment: &Moment<'_>) -> Result<Arc<Credentials>> {
         let now = (moment.now)();
         let lasting = self.provider.outlives_expiry();
+        let usable = |state: &State| {
+            state.current.clone().filter(|keys| lasting || keys.expires_at.is_none_or(|end| now < end))
+        };
         let mut state = self.lock();
         loop {
-            let good =
-                state.current.clone().filter(|keys| lasting || keys.expires_at.is_none_or(|end| now < end));
-            match good {
+            match usable(&state) {
                 Some(keys) if state.fetching || now < state.renew_at => return Ok(keys),
                 None if state.fetching => {
                     let round = state.round;
@@ -85,11 +90,11 @@ impl Cache {
                         }
                         state = self.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
                     }
-                    if let Some(error) = &state.error {
-                        // Somebody else's time was up, not ours.
-                        if error.kind != Kind::Timeout {
-                            return Err(error.clone());
-                        }
+                    // Unless it was somebody else's time that was up, not ours.
+                    if let Some(error) = state.error.as_ref().filter(|error| error.kind != Kind::Timeout)
+                        && usable(&state).is_none()
+                    {
+                        return Err(error.clone());
                     }
                 }
                 good => {
@@ -126,6 +131,7 @@ impl Cache {
                 let keys = Arc::new(keys);
                 state.renew_at = keys.expires_at.map_or(i64::MAX, |end| renew_at(now, end, moment.random));
                 state.current = Some(Arc::clone(&keys));
+                state.fallback = None;
                 state.failures = 0;
                 state.error = None;
                 Ok(keys)
@@ -137,7 +143,11 @@ impl Cache {
                 state.renew_at = now + pause;
                 state.error = Some(error);
                 // Old keys that are still good are better than none.
-                good.clone().ok_or(())
+                let old = good.or_else(|| {
+                    state.current = Some(state.fallback.take()?);
+                    state.current.clone()
+                });
+                old.ok_or(())
             }
         };
         let error = state.error.clone();
@@ -160,12 +170,23 @@ impl Cache {
         outcome.map_err(|()| error.unwrap_or_else(|| super::failed(&self.provider.name(), "none came")))
     }
 
-    /// The service says that these keys have expired: they are not given out again.
-    pub(crate) fn reject(&self, keys: &Arc<Credentials>) {
-        let mut state = self.lock();
-        if state.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, keys)) {
-            state.current = None;
+    /// The service says that these keys have expired: others are got at the next need. Gives whether another attempt is
+    /// worth it: not with keys that never change, nor where the source has just given the very same ones again.
+    pub(crate) fn reject(&self, keys: &Arc<Credentials>, now: i64) -> bool {
+        if !self.provider.renews() {
+            return false;
         }
+        let mut state = self.lock();
+        if !state.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, keys)) {
+            // Somebody else was told so before, and has got others or is about to.
+            return true;
+        }
+        if state.rejected.as_ref().is_some_and(|(known, until)| now < *until && known.same(keys)) {
+            return false;
+        }
+        state.rejected = Some((Arc::clone(keys), now.saturating_add(LONGEST_PAUSE)));
+        state.fallback = state.current.take().filter(|_| self.provider.outlives_expiry());
+        true
     }
 
     /// The keys in use, if any were needed yet, the name of their source, and why it failed last.
@@ -198,6 +219,7 @@ mod tests {
         broken: AtomicBool,
         slow: AtomicBool,
         lasting: AtomicBool,
+        same: AtomicBool,
     }
 
     impl Provider for Source {
@@ -210,7 +232,8 @@ mod tests {
                 return Err(super::super::failed("the test", "it is broken"));
             }
             let end = self.end.load(Ordering::SeqCst);
-            Ok(Credentials::checked(&format!("KEY{n}"), "secret", None, (end > 0).then_some(end)).unwrap())
+            let id = if self.same.load(Ordering::SeqCst) { "SAME".into() } else { format!("KEY{n}") };
+            Ok(Credentials::checked(&id, "secret", None, (end > 0).then_some(end)).unwrap())
         }
 
         fn name(&self) -> String {
@@ -299,11 +322,40 @@ mod tests {
 
     #[test]
     fn rejected_keys_are_not_given_out_again() {
-        let (_, cache) = cache(0);
+        let (source, cache) = cache(0);
         let keys = get(&cache, 0).unwrap();
-        cache.reject(&keys);
-        cache.reject(&keys);
+        assert!(cache.reject(&keys, 0) && cache.reject(&keys, 0));
         assert_eq!(id(&cache, 0).unwrap(), "KEY1");
+        source.same.store(true, Ordering::SeqCst);
+        let keys = get(&cache, 0).unwrap();
+        assert!(cache.reject(&keys, 0));
+        let keys = get(&cache, 0).unwrap();
+        assert!(cache.reject(&keys, 1), "KEY1 and SAME differ");
+        let keys = get(&cache, 1).unwrap();
+        assert!(!cache.reject(&keys, 2), "the source has no others");
+        assert_eq!(id(&cache, 2).unwrap(), "SAME");
+        assert!(cache.reject(&keys, 61), "it may have others by now");
+    }
+
+    #[test]
+    fn static_keys_are_not_asked_for_again() {
+        let source = super::super::Fixed::new("the test".into(), "STATIC", "secret", None);
+        let cache = Cache::new(Arc::new(source), Arc::default());
+        assert!(!cache.reject(&get(&cache, 0).unwrap(), 0));
+        assert_eq!(id(&cache, 0).unwrap(), "STATIC");
+    }
+
+    #[test]
+    fn a_lasting_source_that_fails_leaves_its_rejected_keys_in_use() {
+        let (source, cache) = cache(1000);
+        source.lasting.store(true, Ordering::SeqCst);
+        let keys = get(&cache, 0).unwrap();
+        source.broken.store(true, Ordering::SeqCst);
+        assert!(cache.reject(&keys, 0));
+        assert_eq!(id(&cache, 0).unwrap(), "KEY0");
+        assert!(!cache.reject(&keys, 1));
+        assert_eq!(id(&cache, 1).unwrap(), "KEY0");
+        assert_eq!(source.calls.load(Ordering::SeqCst), 2);
     }
 
     #[test]

@@ -41,6 +41,10 @@ impl Provider for Fixed {
     fn name(&self) -> String {
         self.source.clone()
     }
+
+    fn renews(&self) -> bool {
+        false
+    }
 }
 
 /// No source has any: says which were asked and why each has none, a line each.

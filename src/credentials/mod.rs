@@ -30,6 +30,7 @@ use crate::error::{Error, Kind, Result};
 use std::fmt;
 use std::time::Instant;
 use zeroize::Zeroizing;
+
 /// A set of keys. The secret parts are wiped when dropped and never shown.
 pub(crate) struct Credentials {
     /// `AKIA…`
@@ -73,6 +74,12 @@ impl Credentials {
         }
     }
 
+    /// Whether the service can tell no difference.
+    fn same(&self, other: &Credentials) -> bool {
+        let Credentials { access_key_id, secret, token, expires_at: _ } = self;
+        *access_key_id == other.access_key_id && *secret == other.secret && *token == other.token
+    }
+
     /// The access key id with all but its last four characters hidden.
     pub(crate) fn shortened_id(&self) -> String {
         let tail = self.access_key_id.len().saturating_sub(4);
@@ -106,6 +113,11 @@ pub(crate) trait Provider: Send + Sync {
 
     /// What it is, for messages and for `describe`.
     fn name(&self) -> String;
+
+    /// Whether it may have other keys another time.
+    fn renews(&self) -> bool {
+        true
+    }
 
     /// Whether keys of it that have expired are used on until it hands out others: the service decides then.
     fn outlives_expiry(&self) -> bool {
