@@ -117,18 +117,21 @@ fn percent_decoded(text: &str) -> Vec<u8> {
 /// Whether a rule of `NO_PROXY` covers the host: `*`, a name and what lies below it (with or without a leading dot),
 /// an address, or a network; a port narrows it.
 fn matches(rule: &str, host: &str, port: u16) -> bool {
-    if rule == "*" {
-        return true;
-    }
     if let Some((network, bits)) = rule.split_once('/') {
-        return in_network(network, bits, host);
+        let (bits, only) = bits.split_once(':').map_or((bits, None), |(bits, only)| (bits, Some(only)));
+        let network = network.trim_start_matches('[').trim_end_matches(']');
+        return only.is_none_or(|only| only.parse() == Ok(port)) && in_network(network, bits, host);
     }
     let Some((name, only)) = split_port(rule) else { return false };
     if only.is_some_and(|only| only != port) {
         return false;
     }
-    if let (Ok(a), Ok(b)) = (name.parse::<IpAddr>(), host.parse::<IpAddr>()) {
-        return a == b;
+    if name == "*" {
+        return true;
+    }
+    if let Ok(address) = host.parse::<IpAddr>() {
+        // What an address ends with says nothing.
+        return name.parse() == Ok(address);
     }
     let name =
         name.trim_start_matches("*.").trim_start_matches('.').trim_end_matches('.').to_ascii_lowercase();
@@ -189,6 +192,14 @@ mod tests {
             ("10.0.0.0/8", "11.1.2.3", 1, false),
             ("10.0.0.0/0", "11.1.2.3", 1, true),
             ("10.0.0.0/99", "10.0.0.0", 1, false),
+            ("10.0.0.0/8:80", "10.1.2.3", 80, true),
+            ("10.0.0.0/8:80", "10.1.2.3", 443, false),
+            ("10.0.0.0/8:", "10.1.2.3", 443, false),
+            ("[fd00::]/8", "fd00:ec2::23", 1, true),
+            ("*:443", "a.b", 443, true),
+            ("*:443", "a.b", 80, false),
+            (".0.1", "127.0.0.1", 1, false),
+            ("1", "127.0.0.1", 1, false),
             ("fd00::/8", "fd00:ec2::23", 1, true),
             ("127.0.0.1", "127.0.0.1", 1, true),
             ("[::1]:8080", "::1", 8080, true),
