@@ -39,7 +39,14 @@ impl Metadata {
         variable: &dyn Fn(&str) -> Option<String>,
         profile: &dyn Fn(&str) -> Option<String>,
     ) -> std::result::Result<Metadata, Option<String>> {
-        if variable(DISABLED).as_deref().and_then(flag) == Some(true) {
+        let is_set = |name: &str, value: Option<String>| match value {
+            None => Ok(None),
+            Some(text) => match flag(&text) {
+                Some(flag) => Ok(Some(flag)),
+                None => Err(Some(format!("{name} is {:?}; allowed: true, false", printable(&text)))),
+            },
+        };
+        if is_set(DISABLED, variable(DISABLED))? == Some(true) {
             return Err(None);
         }
         let either = |name: &str, key: &str| variable(name).or_else(|| profile(key));
@@ -59,7 +66,7 @@ impl Metadata {
         };
         let endpoint = Endpoint::parse(&url)
             .map_err(|error| Some(format!("{ENDPOINT} (or its key in the profile): {}", error.message)))?;
-        let v1_disabled = either(V1_DISABLED, "ec2_metadata_v1_disabled");
+        let v1_disabled = is_set(V1_DISABLED, either(V1_DISABLED, "ec2_metadata_v1_disabled"))?;
         let number = |name, key, most: u32| match either(name, key) {
             None => Ok(None),
             Some(text) => match text.parse().ok().filter(|number| (1..=most).contains(number)) {
@@ -75,7 +82,7 @@ impl Metadata {
         let patience =
             Patience { connect: wait, read: wait, attempt: wait * 3, attempts: attempts.unwrap_or(3) };
         // Saying that it is not disabled is asking for it.
-        Ok(Metadata { endpoint, v1: v1_disabled.as_deref().and_then(flag) == Some(false), patience })
+        Ok(Metadata { endpoint, v1: v1_disabled == Some(false), patience })
     }
 
     /// The variable that switches it off, for the list of what was asked.
@@ -320,6 +327,8 @@ mod tests {
         assert!(find(&[(DISABLED, "TRUE")], &[]).unwrap_err().is_none());
         for (name, value) in [
             (MODE, "ipv5"),
+            (DISABLED, "yes"),
+            (V1_DISABLED, "perhaps"),
             (ENDPOINT, "169.254.169.254"),
             ("AWS_METADATA_SERVICE_TIMEOUT", "0"),
             ("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "many"),

@@ -92,16 +92,17 @@ fn run(words: &[Zeroizing<String>], until: Instant) -> std::result::Result<Zeroi
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("cannot start {program:?}: {error}"))?;
-    let outcome = listen(&mut child, until);
+    let mut errors = Vec::new();
+    let outcome = listen(&mut child, until, &mut errors);
     let status = outcome.as_ref().ok().and_then(|_| end(&mut child, until.min(Instant::now() + GRACE)));
-    let (output, errors) = outcome.map_err(|why| {
-        stop(&mut child);
-        format!("{program:?} {why}")
-    })?;
     let said = match crate::text::printable(&String::from_utf8_lossy(&errors)) {
         said if said.is_empty() => String::new(),
         said => format!("; it says: {said}"),
     };
+    let output = outcome.map_err(|why| {
+        stop(&mut child);
+        format!("{program:?} {why}{said}")
+    })?;
     match status {
         Some(Ending::Exited(status)) if !status.success() => {
             Err(format!("{program:?} failed ({status}){said}"))
@@ -116,20 +117,23 @@ fn run(words: &[Zeroizing<String>], until: Instant) -> std::result::Result<Zeroi
     }
 }
 
-type Spoken = (Zeroizing<Vec<u8>>, Vec<u8>);
-
 /// Reads both pipes to their end.
-fn listen(child: &mut Child, until: Instant) -> std::result::Result<Spoken, String> {
+fn listen(
+    child: &mut Child,
+    until: Instant,
+    errors: &mut Vec<u8>,
+) -> std::result::Result<Zeroizing<Vec<u8>>, String> {
+    let begun = Instant::now();
     let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
     let mut output = Zeroizing::new(Vec::with_capacity(4096));
-    let mut errors = Vec::new();
     let mut piece = Zeroizing::new([0; 4096]);
     while out.is_some() || err.is_some() {
         let pipes = [out.as_ref().map(AsFd::as_fd), err.as_ref().map(AsFd::as_fd)];
         let [from_out, from_err] =
             readable(pipes, until).map_err(|error| format!("cannot be heard: {error}"))?;
         if !from_out && !from_err {
-            return Err(format!("did not end within {} s and was stopped", LIMIT.as_secs()));
+            let ms = begun.elapsed().as_millis();
+            return Err(format!("did not end in {ms} ms and was stopped"));
         }
         let mut take = |pipe: Option<&mut dyn Read>| match pipe.map(|pipe| pipe.read(&mut *piece)) {
             Some(Ok(got)) if got > 0 => piece.get(..got).map(|piece| Zeroizing::new(piece.to_vec())),
@@ -154,7 +158,7 @@ fn listen(child: &mut Child, until: Instant) -> std::result::Result<Spoken, Stri
             }
         }
     }
-    Ok((output, errors))
+    Ok(output)
 }
 
 enum Ending {
@@ -262,9 +266,9 @@ mod tests {
     #[test]
     fn what_hangs_is_stopped() {
         let begun = Instant::now();
-        let hang = split("sleep 100").unwrap();
-        let why = run(&hang, begun + Duration::from_millis(100)).unwrap_err();
-        assert!(why.contains("was stopped"), "{why}");
+        let hang = split("sh -c 'echo the code, please >&2; exec sleep 100'").unwrap();
+        let why = run(&hang, begun + Duration::from_millis(400)).unwrap_err();
+        assert!(why.contains("was stopped") && why.contains("the code, please"), "{why}");
         let late = split("sh -c 'exec >&- 2>&-; sleep 100'").unwrap();
         let why = run(&late, Instant::now() + Duration::from_millis(200)).unwrap_err();
         assert!(why.contains("did not end"), "{why}");
