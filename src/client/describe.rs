@@ -27,7 +27,8 @@ impl Client {
         if let Some(region) = found.map(|found| &found.region) {
             shown.insert("region".into(), json!({ "value": region.value, "source": region.source }));
         }
-        let document = json!({
+        #[cfg_attr(not(feature = "test-hooks"), expect(unused_mut, reason = "a test has more described"))]
+        let mut document = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "endpoint": place,
             "settings": shown,
@@ -41,6 +42,10 @@ impl Client {
             "roots": trust,
             "clock_skew_ms": state.skew.measured(),
         });
+        #[cfg(feature = "test-hooks")]
+        if let (Some(files), Some(members)) = (&settings.files, document.as_object_mut()) {
+            members.insert("files".into(), files.clone());
+        }
         reply.body.set(&document.to_string());
         Ok(())
     }

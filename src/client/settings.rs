@@ -63,6 +63,9 @@ pub(crate) struct Settings {
     /// Where a test wants a panic.
     #[cfg(feature = "test-hooks")]
     pub(crate) panics: Option<String>,
+    /// What was understood of the shared files, where a test wants to know.
+    #[cfg(feature = "test-hooks")]
+    pub(crate) files: Option<serde_json::Value>,
 }
 
 /// Reads settings one by one and notes each for `describe`.
@@ -77,9 +80,7 @@ impl Reader<'_> {
         let option = OPTIONS.get(key as usize);
         if let (Some(setting), Some(option)) = (&setting, option) {
             let value = match option.shape {
-                Shape::Secret => return Ok(Some(setting.clone())),
                 Shape::Url | Shape::Endpoint => without_userinfo(&setting.value),
-                _ if key == Key::AccessKeyId => return Ok(Some(setting.clone())),
                 _ if key == Key::CaPem => format!("{} bytes", setting.value.len()),
                 _ => setting.value.clone(),
             };
@@ -124,9 +125,7 @@ impl Settings {
         let region = read.get(Key::Region)?;
         let custom = read.get(Key::Endpoint)?;
         let (endpoint, region) = place(region, custom, fips, dualstack)?;
-        for key in [Key::Profile, Key::ConfigFile, Key::CredentialsFile] {
-            read.get(key)?;
-        }
+        read.shown.extend(sources.places());
         let metadata = metadata(&sources);
         let variants = (fips, dualstack);
         let credential = credential(setup, &mut read, &log, &metadata, variants)?;
@@ -138,7 +137,8 @@ impl Settings {
             (None, Some(bundle)) => Roots::Bundle(bundle.value.into()),
             (None, None) => Roots::System(sources.variable("SSL_CERT_FILE").map(Into::into)),
         };
-        let proxies = proxies(&mut read, endpoint.as_ref().is_some_and(|endpoint| !endpoint.tls))?;
+        let plain = endpoint.as_ref().is_some_and(|endpoint| !endpoint.tls) || credential.is_plain();
+        let proxies = proxies(&mut read, plain)?;
         let user_agent = user_agent(read.get(Key::AppId)?)?;
         let settings = Settings {
             endpoint,
@@ -163,6 +163,8 @@ impl Settings {
             clock: Clock { offset_ms: read.number(Key::TestClockOffsetMs)? },
             #[cfg(feature = "test-hooks")]
             panics: read.get(Key::TestPanic)?.map(|setting| setting.value),
+            #[cfg(feature = "test-hooks")]
+            files: read.flag(Key::TestFiles)?.then(|| sources.profiles().as_json()),
             shown: read.shown,
         };
         Ok(settings)
@@ -214,18 +216,16 @@ fn place(
 }
 
 /// The keys or the source of them that the host itself gives.
-fn given(setup: &Setup, read: &mut Reader<'_>) -> Result<Option<Arc<dyn Provider>>> {
+fn given(setup: &Setup, sources: &Sources<'_>) -> Result<Option<Arc<dyn Provider>>> {
     let [id, secret, token] =
-        [Key::AccessKeyId, Key::SecretAccessKey, Key::SessionToken].map(|key| read.get(key).ok().flatten());
+        [Key::AccessKeyId, Key::SecretAccessKey, Key::SessionToken].map(|key| sources.option(key));
     match (&setup.provider, id, secret) {
         (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
             Err(Error::invalid("both access_key_id and a credentials callback are set; set one of them"))
         }
         (Some(provider), None, None) => Ok(Some(Arc::clone(provider))),
         (None, Some(id), Some(secret)) => {
-            let token = token.map(|token| token.value);
-            let keys = Fixed::new("the options".into(), &id.value, &secret.value, token.as_deref());
-            Ok(Some(Arc::new(keys)))
+            Ok(Some(Arc::new(Fixed::new("the options".into(), id, secret, token))))
         }
         (None, Some(_), None) => Err(Error::invalid("access_key_id is set and secret_access_key is not")),
         (None, None, Some(_)) => Err(Error::invalid("secret_access_key is set and access_key_id is not")),
@@ -241,7 +241,7 @@ fn credential(
     metadata: &MetadataSetting,
     variants: (bool, bool),
 ) -> Result<Choice> {
-    let given = given(setup, read)?;
+    let given = given(setup, read.sources)?;
     let choice = choose(read.sources, given, metadata, variants)?;
     // What is wrong with files that are not needed is worth a word, not an error.
     if let Some(flaw) = &read.sources.flaw {
@@ -411,6 +411,45 @@ mod tests {
     }
 
     #[test]
+    fn endpoints_are_passed_over_where_that_is_asked_for() {
+        let text = "[default]\nregion = eu-west-1\nignore_configured_endpoint_urls = true\n\
+                    endpoint_url = http://profile\n[profile lost]\nservices = nowhere\n";
+        let (dir, home) = files("ignored", text);
+        let url = ("AWS_ENDPOINT_URL", "http://variable");
+        let host = |environment: &[(&str, &str)]| {
+            let all: Vec<_> = [("HOME", home.as_str())].iter().chain(environment).copied().collect();
+            resolve(&[], &all).unwrap().endpoint.unwrap().host
+        };
+        assert_eq!(host(&[url]), "firehose.eu-west-1.amazonaws.com");
+        // The variable decides before the profile.
+        let off = ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "false");
+        assert_eq!(host(&[off]), "profile");
+        assert_eq!(host(&[off, url]), "variable");
+        let settings = resolve(&[("endpoint", "http://option")], &[("HOME", &home)]).unwrap();
+        assert_eq!(settings.endpoint.unwrap().host, "option");
+        let message = resolve(&[("profile", "lost")], &[("HOME", &home)]).err().unwrap().message;
+        assert!(message.contains("[services nowhere]") && message.contains("profile lost in"), "{message}");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn files_in_use_are_shown() {
+        let settings = resolve(
+            &[("profile", "p")],
+            &[
+                ("AWS_CONFIG_FILE", "~/c"),
+                ("HOME", "/h"),
+                ("AWS_ACCESS_KEY_ID", "A"),
+                ("AWS_SECRET_ACCESS_KEY", "B"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(shown(&settings, "config_file"), pair("/h/c", "AWS_CONFIG_FILE"));
+        assert_eq!(shown(&settings, "credentials_file"), pair("/h/.aws/credentials", "default"));
+        assert_eq!(shown(&settings, "profile"), pair("p", "option"));
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (options, environment, words) in [
             (&[("access_key_id", "A")][..], &[][..], "secret_access_key is not"),
@@ -421,6 +460,7 @@ mod tests {
             (&[("app_id", "a b")], &[], "app_id"),
             (&[("region", "eu west")], &[], "region"),
             (&[("endpoint", "http://x"), ("use_fips", "true")], &[], "FIPS"),
+            (&[], &[("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "yes")], "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
         ] {
             let message = resolve(options, environment).err().unwrap().message;
             assert!(message.contains(words) && !message.contains("hush"), "{message}");

@@ -75,6 +75,8 @@ pub(crate) enum Key {
     TestPanic,
     #[cfg(feature = "test-hooks")]
     TestClockOffsetMs,
+    #[cfg(feature = "test-hooks")]
+    TestFiles,
 }
 
 const fn option(name: &'static str, shape: Shape, doc: &'static str) -> Definition {
@@ -230,6 +232,8 @@ pub(crate) static OPTIONS: &[Definition] = &[
         default: Some("0"),
         ..option("test.clock_offset_ms", Shape::Number(i64::MIN, i64::MAX), "Added to the clock.")
     },
+    #[cfg(feature = "test-hooks")]
+    option("test.files", Shape::Flag, "Describes what was understood of the shared files, secrets and all."),
 ];
 
 /// An option's place in the table, or an error that suggests the nearest name.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
 
@@ -25,7 +26,7 @@ pub(crate) enum Origin {
 }
 
 struct Property {
-    value: String,
+    value: Zeroizing<String>,
     origin: Origin,
 }
 
@@ -45,7 +46,6 @@ impl Section {
     }
 
     /// The file that `get(key)` comes from.
-    #[cfg_attr(not(test), expect(dead_code, reason = "tells where a property came from"))]
     pub(crate) fn origin(&self, key: &str) -> Option<Origin> {
         self.properties.get(key).map(|property| property.origin)
     }
@@ -60,6 +60,12 @@ impl Section {
             .filter_map(|line| split_property(line).ok())
             .find(|(name, _)| name.eq_ignore_ascii_case(subkey))
             .map(|(_, value)| value)
+    }
+
+    #[cfg(any(test, feature = "test-hooks"))]
+    fn as_json(&self) -> serde_json::Value {
+        let value = |property: &Property| serde_json::Value::from(property.value.as_str());
+        self.properties.iter().map(|(key, property)| (key.clone(), value(property))).collect()
     }
 
     fn merge(&mut self, later: Section) {
@@ -112,6 +118,15 @@ impl ProfileSet {
         self.services.get(name)
     }
 
+    /// Everything that was understood, secrets and all: for tests.
+    #[cfg(any(test, feature = "test-hooks"))]
+    pub(crate) fn as_json(&self) -> serde_json::Value {
+        let all = |sections: &BTreeMap<String, Section>| -> serde_json::Value {
+            sections.iter().map(|(name, section)| (name.clone(), section.as_json())).collect()
+        };
+        serde_json::json!({ "profiles": all(&self.profiles), "sso_sessions": all(&self.sso_sessions) })
+    }
+
     fn add_file(&mut self, origin: Origin, path: &str, text: &str) -> Result<()> {
         let sections = read_sections(path, text)?;
         let has_prefixed_default = sections.iter().any(|(header, _)| *header == Header::PrefixedDefault);
@@ -149,7 +164,7 @@ enum Header<'a> {
     Other,
 }
 
-type Lines = Vec<(String, String)>;
+type Lines = Vec<(String, Zeroizing<String>)>;
 
 fn read_sections<'a>(path: &str, text: &'a str) -> Result<Vec<(Header<'a>, Lines)>> {
     if text.len() > MAX_BYTES {
@@ -206,7 +221,7 @@ fn read_sections<'a>(path: &str, text: &'a str) -> Result<Vec<(Header<'a>, Lines
                 })
             })?;
             nested = value.is_empty();
-            lines.push((key.to_ascii_lowercase(), value.to_owned()));
+            lines.push((key.to_ascii_lowercase(), Zeroizing::new(value.to_owned())));
         }
     }
     Ok(sections)

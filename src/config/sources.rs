@@ -1,12 +1,13 @@
 //! Where a setting may come from, in order: option, environment, profile, default.
 
-use super::location::{self, ChosenBy, Location};
+use super::location::{self, Choice, ChosenBy, Location};
 use super::options::{Definition, OPTIONS};
-use super::profile::{Profile, ProfileSet};
+use super::profile::{Origin, Profile, ProfileSet, Section};
 use super::{Config, Key};
 use crate::error::{Error, Kind, Result};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// A value and what gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +29,10 @@ pub(crate) struct Sources<'a> {
     pub(crate) flaw: Option<Error>,
 }
 
-fn read(path: Option<&Path>) -> Result<Option<String>> {
+fn read(path: Option<&Path>) -> Result<Option<Zeroizing<String>>> {
     let Some(path) = path else { return Ok(None) };
     match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+        Ok(text) => Ok(Some(Zeroizing::new(text))),
         // What is not there says nothing; a home that may not be looked into says nothing either.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
@@ -88,8 +89,8 @@ impl<'a> Sources<'a> {
         let name = |path: Option<&Path>| path.map(|path| path.display().to_string()).unwrap_or_default();
         let (config, credentials) = (name(config), name(credentials));
         ProfileSet::parse(
-            config_text.as_deref().map(|text| (config.as_str(), text)),
-            credentials_text.as_deref().map(|text| (credentials.as_str(), text)),
+            config_text.as_ref().map(|text| (config.as_str(), text.as_str())),
+            credentials_text.as_ref().map(|text| (credentials.as_str(), text.as_str())),
         )
     }
 
@@ -103,7 +104,35 @@ impl<'a> Sources<'a> {
 
     /// A variable of the environment; what is empty is not set.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
-        (self.environment)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        let value = Zeroizing::new((self.environment)(name)?);
+        let value = value.trim();
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
+    /// What the caller's own option says.
+    pub(crate) fn option(&self, key: Key) -> Option<&str> {
+        self.config.get(key).map(str::trim)
+    }
+
+    /// The files and the profile in use, each with who decided on it.
+    pub(crate) fn places(&self) -> Vec<(&'static str, Setting)> {
+        let source = |by| match by {
+            ChosenBy::Option(_) => "option",
+            ChosenBy::Variable(name) => name,
+            ChosenBy::Default => "default",
+        };
+        let file = |choice: &Option<Choice<PathBuf>>| match choice {
+            Some(Choice { value, by }) => {
+                Setting { value: value.display().to_string(), source: source(*by).into() }
+            }
+            None => Setting { value: "none, since HOME is not set".into(), source: "default".into() },
+        };
+        let Choice { value, by } = &self.location.profile;
+        let profile = Setting { value: value.clone(), source: source(*by).into() };
+        let files =
+            [("config_file", &self.location.config), ("credentials_file", &self.location.credentials)];
+        let files = files.into_iter().map(|(name, choice)| (name, file(choice)));
+        std::iter::once(("profile", profile)).chain(files).collect()
     }
 
     /// The profile in use.
@@ -118,21 +147,15 @@ impl<'a> Sources<'a> {
 
     /// The endpoint that somebody chose for another service than Firehose: `variable`, the one for all services, the
     /// profile's `services` section under `id`, its endpoint for all.
-    pub(crate) fn service_endpoint(&self, variable: &str, id: &str) -> Option<Setting> {
-        let yes = |value: Option<&str>| value.and_then(super::options::flag) == Some(true);
-        if yes(self.variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").as_deref()) {
-            return None;
+    pub(crate) fn service_endpoint(&self, variable: &str, id: &str) -> Result<Option<Setting>> {
+        if self.ignores_endpoints()? {
+            return Ok(None);
         }
         let chosen = |name: &str| Some(Setting { value: self.variable(name)?, source: name.into() });
-        chosen(variable).or_else(|| chosen("AWS_ENDPOINT_URL")).or_else(|| {
-            let profile = self.profile()?;
-            let services = profile.get("services").and_then(|name| self.profiles.services(name));
-            let value = services.and_then(|section| section.sub(id, "endpoint_url"));
-            let value = value.or_else(|| profile.get("endpoint_url")).map(str::trim)?;
-            let ignored = yes(profile.get("ignore_configured_endpoint_urls"));
-            (!value.is_empty() && !ignored)
-                .then(|| Setting { value: value.into(), source: self.profile_source() })
-        })
+        match chosen(variable).or_else(|| chosen("AWS_ENDPOINT_URL")) {
+            Some(chosen) => Ok(Some(chosen)),
+            None => self.endpoint_of_profile(id),
+        }
     }
 
     /// `profile default in …`
@@ -140,35 +163,81 @@ impl<'a> Sources<'a> {
         format!("profile {} in {}", self.location.profile.value, self.files())
     }
 
-    fn of_profile(&self, key: Key, profile_key: &str) -> Option<Setting> {
-        let profile = self.profile()?;
-        let in_services = (key == Key::Endpoint).then(|| {
-            let services = self.profiles.services(profile.get("services")?)?;
-            services.sub("firehose", "endpoint_url")
+    /// The same with the one file that has the property.
+    fn source_of(&self, profile: &Profile, key: &str) -> String {
+        let file = match profile.origin(key) {
+            Some(Origin::Config) => self.location.config.as_ref(),
+            Some(Origin::Credentials) => self.location.credentials.as_ref(),
+            None => None,
+        };
+        match file {
+            Some(file) => format!("profile {} in {}", self.location.profile.value, file.value.display()),
+            None => self.profile_source(),
+        }
+    }
+
+    /// Whether endpoints of the environment and of the profile are passed over: the variable decides, then the profile.
+    fn ignores_endpoints(&self) -> Result<bool> {
+        const NAME: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+        const KEY: &str = "ignore_configured_endpoint_urls";
+        let of_profile = || {
+            let profile = self.profile()?;
+            let value = profile.get(KEY)?.trim();
+            (!value.is_empty())
+                .then(|| (value.to_owned(), format!("{KEY} of {}", self.source_of(profile, KEY))))
+        };
+        let variable = self.variable(NAME).map(|value| (value, format!("the variable {NAME}")));
+        let Some((value, from)) = variable.or_else(of_profile) else { return Ok(false) };
+        super::options::flag(&value)
+            .ok_or_else(|| Error::invalid(format!("{from} is {value:?}; allowed: true or false")))
+    }
+
+    /// What the profile's `services` section says of the service `id`, else the profile's endpoint for all.
+    fn endpoint_of_profile(&self, id: &str) -> Result<Option<Setting>> {
+        const KEY: &str = "endpoint_url";
+        let Some(profile) = self.profile() else { return Ok(None) };
+        let services = match profile.get("services").map(str::trim).filter(|name| !name.is_empty()) {
+            None => None,
+            Some(name) => Some((name, self.services(profile, name)?)),
+        };
+        let own = services.and_then(|(name, section)| {
+            let source = format!("[services {name}] for {}", self.source_of(profile, "services"));
+            Some((section.sub(id, KEY)?, source))
         });
-        let value = in_services.flatten().or_else(|| profile.get(profile_key))?.trim();
-        let ignored = key == Key::Endpoint
-            && profile.get("ignore_configured_endpoint_urls").and_then(super::options::flag) == Some(true);
-        (!value.is_empty() && !ignored)
-            .then(|| Setting { value: value.into(), source: self.profile_source() })
+        let found = own.or_else(|| Some((profile.get(KEY)?, self.source_of(profile, KEY))));
+        let setting = |(value, source): (&str, String)| Setting { value: value.trim().into(), source };
+        Ok(found.map(setting).filter(|setting| !setting.value.is_empty()))
+    }
+
+    fn services(&self, profile: &Profile, name: &str) -> Result<&Section> {
+        self.profiles.services(name).ok_or_else(|| {
+            let from = self.source_of(profile, "services");
+            Error::invalid(format!("there is no section [services {name}], which {from} refers to"))
+        })
+    }
+
+    fn of_profile(&self, key: Key, profile_key: &str) -> Result<Option<Setting>> {
+        if key == Key::Endpoint {
+            return self.endpoint_of_profile("firehose");
+        }
+        let Some(profile) = self.profile() else { return Ok(None) };
+        let value = profile.get(profile_key).map(str::trim).filter(|value| !value.is_empty());
+        Ok(value.map(|value| Setting { value: value.into(), source: self.source_of(profile, profile_key) }))
     }
 
     /// The setting of an option from its first source, checked. The environment's and the profile's endpoint are
-    /// passed over where `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS` says so.
+    /// passed over where somebody asks for that.
     pub(crate) fn setting(&self, key: Key) -> Result<Option<Setting>> {
         let Some(option) = OPTIONS.get(key as usize) else { return Ok(None) };
         if let Some(value) = self.config.get(key) {
             return Ok(Some(Setting { value: value.trim().into(), source: "option".into() }));
         }
-        let ignored = key == Key::Endpoint
-            && self.variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").as_deref().and_then(super::options::flag)
-                == Some(true);
-        if !ignored {
+        if key != Key::Endpoint || !self.ignores_endpoints()? {
             if let Some(found) = self.of_environment(option)? {
                 return Ok(Some(found));
             }
-            if let Some(found) = option.profile_key.and_then(|profile_key| self.of_profile(key, profile_key))
-            {
+            let of_profile = option.profile_key.map(|profile_key| self.of_profile(key, profile_key));
+            if let Some(found) = of_profile.transpose()?.flatten() {
                 let from = format!("{} of {}", option.profile_key.unwrap_or_default(), found.source);
                 option.check(&found.value, &from)?;
                 return Ok(Some(found));

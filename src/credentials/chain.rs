@@ -12,7 +12,8 @@ use super::sso::{Login, Sso};
 use super::sts::Places;
 use super::web_identity::WebIdentity;
 use super::{Provider, failed};
-use crate::config::Sources;
+use crate::config::endpoint::Endpoint;
+use crate::config::{Setting, Sources};
 use crate::error::{Error, Kind, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -81,6 +82,13 @@ impl Choice {
         }
         Arc::new(Roles { network: network(), places: places(), base, roles: self.roles.clone() })
     }
+
+    /// Whether a service of AWS that hands out keys has an endpoint without TLS.
+    pub(crate) fn is_plain(&self) -> bool {
+        let Places { sts, portal, oidc, .. } = &self.places;
+        let plain = |place: &Setting| Endpoint::parse(&place.value).is_ok_and(|endpoint| !endpoint.tls);
+        [sts, portal, oidc].into_iter().flatten().any(plain)
+    }
 }
 
 /// Chooses. `given` is what the options or the host's callback gave; `fips` and `dualstack` are the client's own.
@@ -91,9 +99,9 @@ pub(crate) fn choose(
     (fips, dualstack): (bool, bool),
 ) -> Result<Choice> {
     let places = Places {
-        sts: sources.service_endpoint("AWS_ENDPOINT_URL_STS", "sts"),
-        portal: sources.service_endpoint("AWS_ENDPOINT_URL_SSO", "sso"),
-        oidc: sources.service_endpoint("AWS_ENDPOINT_URL_SSO_OIDC", "sso_oidc"),
+        sts: sources.service_endpoint("AWS_ENDPOINT_URL_STS", "sts")?,
+        portal: sources.service_endpoint("AWS_ENDPOINT_URL_SSO", "sso")?,
+        oidc: sources.service_endpoint("AWS_ENDPOINT_URL_SSO_OIDC", "sso_oidc")?,
         fips,
         dualstack,
     };
