@@ -11,12 +11,15 @@
 mod support;
 
 use std::net::TcpListener;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use support::build::{How, Library, program, succeed};
 use support::cloud::{iso, now, temporary};
+use support::namespace::{inside, is_inside};
 use support::run::{Ran, Run};
 use support::web::{Reply, Seen, Web};
 
@@ -143,40 +146,128 @@ fn puts_go_on_while_imds_hands_out_keys_that_have_run_out() {
     assert!(web.seen().len() <= 4, "asked {} times: {}", web.seen().len(), ran.stdout);
 }
 
+fn expired_token(web: &Web) -> Run {
+    Run::new("put.c").env("AWS_REGION", "us-east-1").env("FIREHOSE_TEST_ENDPOINT", web.url()).args(&[
+        "--count",
+        "2",
+        "max_attempts=1",
+    ])
+}
+
+fn is_expired(seen: &Seen, good: &str) -> Reply {
+    match seen.header("authorization").unwrap().contains(&format!("Credential={good}/")) {
+        true => Reply::json(json!({"RecordId": "one"})),
+        false => Reply::Answer(
+            400,
+            "application/x-amz-json-1.1",
+            json!({"__type": "ExpiredTokenException", "message": "The security token is expired"})
+                .to_string(),
+        ),
+    }
+}
+
+/// Which keys each put that arrived was signed with.
+fn signers(web: &Web) -> Vec<String> {
+    let signer = |seen: &Seen| {
+        let rest = seen.header("authorization")?.split("Credential=").nth(1)?.to_owned();
+        rest.split('/').next().map(str::to_owned)
+    };
+    web.take().iter().filter_map(signer).collect()
+}
+
+#[test]
+fn expired_keys_are_replaced_once_and_those_that_never_change_are_refused_at_once() {
+    let put = Web::start(|seen| is_expired(seen, "ASIA1"));
+    let statics =
+        expired_token(&put).env("AWS_ACCESS_KEY_ID", "ASIA0").env("AWS_SECRET_ACCESS_KEY", "secret0");
+    for call in statics.pass().calls() {
+        assert_eq!((call.status.as_str(), call.attempts), ("ACCESS_DENIED", 1), "{call:?}");
+        assert!(
+            call.message.contains("ExpiredToken") && call.message.contains("new temporary keys"),
+            "{call:?}"
+        );
+    }
+    assert_eq!(signers(&put), ["ASIA0", "ASIA0"]);
+
+    // A source with others is asked for them, and the put goes through, whatever the limit of attempts.
+    let number = AtomicUsize::new(0);
+    let agent = Web::start(move |_| Reply::json(keys(number.fetch_add(1, Ordering::Relaxed), now() + 3600)));
+    let renewed = expired_token(&put).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", agent.url());
+    let attempts: Vec<(String, u32)> =
+        renewed.pass().calls().into_iter().map(|call| (call.status, call.attempts)).collect();
+    assert_eq!(attempts, [("OK".to_owned(), 2), ("OK".to_owned(), 1)]);
+    assert_eq!((signers(&put).join(" "), agent.take().len()), ("ASIA0 ASIA1 ASIA1".into(), 2));
+
+    // One that has the same again is asked once, not at every call.
+    let agent = Web::start(move |_| Reply::json(keys(7, now() + 3600)));
+    let same = expired_token(&put).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", agent.url());
+    for call in same.pass().calls() {
+        assert_eq!(call.status, "ACCESS_DENIED", "{call:?}");
+    }
+    assert_eq!((signers(&put).join(" "), agent.take().len()), ("ASIA7 ASIA7 ASIA7".into(), 2));
+}
+
+fn ip(arguments: &str) {
+    succeed(Command::new("ip").args(arguments.split(' ')));
+}
+
+/// What a machine without a metadata service may have in its place, one after the other.
+fn without_metadata(then: impl Fn(&str)) {
+    const PLACE: &str = "169.254.169.254";
+    then("nobody listens");
+    let silent = TcpListener::bind((PLACE, 80)).unwrap();
+    then("somebody listens and never answers");
+    drop(silent);
+    ip(&format!("addr del {PLACE}/32 dev lo"));
+    then("there is no way to it");
+    for arguments in [
+        "link add name near type veth peer name far",
+        "addr add 169.254.1.1/16 dev near",
+        "link set near up",
+        "link set far up",
+        &format!("neigh add {PLACE} lladdr 02:00:00:00:00:01 dev near"),
+    ] {
+        ip(arguments);
+    }
+    then("what is sent there is lost");
+}
+
 #[test]
 fn with_nothing_at_all_a_client_is_made_at_once_and_says_what_is_missing() {
-    // A listener that never answers stands for a network that swallows what is sent.
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let silent = format!("http://{}", silent.local_addr().unwrap());
-    let closed = "http://127.0.0.1:1".to_owned();
-    for imds in [None, Some(silent), Some(closed)] {
+    if !is_inside() {
+        program("nothing.c", Library::Release, How::Plain);
+    }
+    let this = "with_nothing_at_all_a_client_is_made_at_once_and_says_what_is_missing";
+    if !inside(this, Library::Release) {
+        return;
+    }
+    without_metadata(|what| {
         for region in [None, Some("us-east-1")] {
             // Without the setting that every test has.
             let mut run = Run::new("nothing.c").env("AWS_EC2_METADATA_DISABLED", "");
-            if let Some(imds) = &imds {
-                run = run.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", imds);
-            }
             if let Some(region) = region {
                 run = run.env("AWS_REGION", region);
             }
-            let ran = run.pass();
-            println!("{imds:?} {region:?}\n{}", ran.stdout);
-            assert!(ran.number("made_ms") < 10.0, "{}", ran.stdout);
-            assert!(ran.number("put_ms") < 5000.0, "{}", ran.stdout);
-            let (status, words): (u64, &[&str]) = match region {
-                None => (2, &["AWS_REGION"]),
-                Some(_) => (
-                    3,
-                    &["AWS_ACCESS_KEY_ID", "profile", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER", "IMDS"],
-                ),
-            };
-            assert_eq!(ran.count("status"), status, "{}", ran.stdout);
-            for word in words {
-                assert!(ran.stdout.contains(word), "no {word} in {}", ran.stdout);
-            }
-            // One line for each source.
-            let lines = ran.stdout.lines().skip_while(|line| !line.starts_with("message")).count();
-            assert!(region.is_none() || lines >= 6, "{}", ran.stdout);
+            says_what_is_missing(&run.pass(), what, region);
         }
+    });
+}
+
+fn says_what_is_missing(ran: &Ran, what: &str, region: Option<&str>) {
+    println!("{what}, {region:?}\n{}", ran.stdout);
+    assert!(ran.number("made_ms") < 10.0, "{}", ran.stdout);
+    assert!(ran.number("put_ms") < 5000.0, "{}", ran.stdout);
+    let (status, words): (u64, &[&str]) = match region {
+        None => (2, &["AWS_REGION", "IMDS"]),
+        Some(_) => {
+            (3, &["AWS_ACCESS_KEY_ID", "profile", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER", "IMDS"])
+        }
+    };
+    assert_eq!(ran.count("status"), status, "{}", ran.stdout);
+    for word in words {
+        assert!(ran.stdout.contains(word), "no {word} in {}", ran.stdout);
     }
+    // One line for each source.
+    let lines = ran.stdout.lines().skip_while(|line| !line.starts_with("message")).count();
+    assert!(region.is_none() || lines >= 6, "{}", ran.stdout);
 }
