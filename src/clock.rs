@@ -125,7 +125,8 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<i64> {
         zone => {
             let (sign, rest) = zone.split_at_checked(1)?;
             let (hours, minutes) = rest.split_once(':').or_else(|| rest.split_at_checked(2))?;
-            let minutes = number(hours, 2)? * 60 + number(minutes, 2)?;
+            let (hours, minutes) = (number(hours, 2)?, number(minutes, 2)?);
+            let minutes = (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)?;
             if sign == "-" { -minutes * 60 } else { minutes * 60 }
         }
     };
@@ -145,8 +146,13 @@ fn number(text: &str, length: usize) -> Option<i64> {
 }
 
 fn instant(good: bool, [year, month, day, hour, minute, second]: [i64; 6]) -> Option<i64> {
-    let in_range =
-        (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
+    let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    let length = || days(next.0, next.1, 1) - days(year, month, 1);
+    let in_range = (1..=12).contains(&month)
+        && (1..=length()).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second <= 60;
     (good && in_range).then(|| days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
@@ -162,6 +168,8 @@ mod tests {
         assert_eq!(Stamp::new(951_782_400).day(), "20000229");
         assert_eq!(Stamp::new(4_107_542_399).as_str(), "21000228T235959Z");
         assert_eq!(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        assert_eq!(parse_rfc3339("2000-02-29T00:00:00Z"), Some(951_782_400));
+        assert_eq!(parse_rfc3339("1999-12-31T23:59:60Z"), Some(946_684_800));
         assert_eq!(parse_http_date("Thu, 01 Jan 2026 00:05:01 GMT"), Some(1_767_225_901));
     }
 
@@ -190,6 +198,9 @@ mod tests {
             "2021-09-21",
             "2021-09-21T18:41:26",
             "2021-13-21T18:41:26Z",
+            "2021-02-29T18:41:26Z",
+            "2021-09-31T18:41:26Z",
+            "2021-09-21T18:41:26+24:00",
             "2021-09-21T18:41Z",
             "2021-09-21T18:41:26.Z",
             "2021-09-21T18:41:26+2:00",

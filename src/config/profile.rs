@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Kind, Result};
 
 /// More than this is no configuration file, but something else under its name.
-const MAX_BYTES: usize = 4 << 20;
+pub(crate) const MAX_BYTES: usize = 4 << 20;
 
 const BLANK: [char; 2] = [' ', '\t'];
 const COMMENT: [char; 2] = ['#', ';'];
@@ -169,8 +169,7 @@ type Lines = Vec<(String, Zeroizing<String>)>;
 fn read_sections<'a>(path: &str, text: &'a str) -> Result<Vec<(Header<'a>, Lines)>> {
     if text.len() > MAX_BYTES {
         let message = format!(
-            "the configuration file {path} has {} bytes, more than the {MAX_BYTES} that are read: is it the right file?",
-            text.len()
+            "the configuration file {path} has more than the {MAX_BYTES} bytes that are read: is it the right file?"
         );
         return Err(Error::new(Kind::InvalidArgument, message));
     }

@@ -2,10 +2,11 @@
 
 use super::location::{self, Choice, ChosenBy, Location};
 use super::options::{Definition, OPTIONS};
-use super::profile::{Origin, Profile, ProfileSet, Section};
+use super::profile::{MAX_BYTES, Origin, Profile, ProfileSet, Section};
 use super::{Config, Key};
 use crate::error::{Error, Kind, Result};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -31,8 +32,15 @@ pub(crate) struct Sources<'a> {
 
 fn read(path: Option<&Path>) -> Result<Option<Zeroizing<String>>> {
     let Some(path) = path else { return Ok(None) };
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(Zeroizing::new(text))),
+    // One byte more than is taken, so that what is longer is refused, however much there is of it.
+    let most = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    let read = |file: File| {
+        let size = file.metadata().map_or(0, |metadata| metadata.len().min(most));
+        let mut text = Zeroizing::new(String::with_capacity(usize::try_from(size).unwrap_or(0)));
+        file.take(most).read_to_string(&mut text).map(|_| text)
+    };
+    match File::open(path).and_then(read) {
+        Ok(text) => Ok(Some(text)),
         // What is not there says nothing; a home that may not be looked into says nothing either.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
