@@ -195,7 +195,7 @@ fn suppressions_file() -> PathBuf {
         let entry = |piece| {
             format!(
                 "{{\n   tag-of-a-tls-record\n   Memcheck:Param\n   sendmsg(msg.msg_iov[{piece}])\n   ...\n   \
-                 fun:*Timed*write_vectored*\n   fun:*ChunkVecBuffer*write_to*\n   ...\n}}\n"
+                 fun:*ChunkVecBuffer*write_to*\n   ...\n}}\n"
             )
         };
         let path = scratch().join("valgrind.supp");
