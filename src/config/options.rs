@@ -144,7 +144,7 @@ pub(crate) static OPTIONS: &[Definition] = &[
     option(
         "proxy",
         Shape::Url,
-        "`http://[user:password@]host[:port]` for all connections; else `HTTPS_PROXY` or `HTTP_PROXY`, by the endpoint's scheme, in upper or lower case.",
+        "`http://[user:password@]host[:port]`, or `https://` where the proxy itself is reached over TLS, for all connections; else `HTTPS_PROXY` or `HTTP_PROXY`, by the endpoint's scheme, in upper or lower case.",
     ),
     Definition {
         variables: &["NO_PROXY", "no_proxy"],

@@ -46,7 +46,8 @@ impl Metadata {
                 None => Err(Some(format!("{name} is {:?}; allowed: true, false", printable(&text)))),
             },
         };
-        if is_set(DISABLED, variable(DISABLED))? == Some(true) {
+        // Every other word leaves it on, as it does for the AWS CLI.
+        if variable(DISABLED).as_deref().and_then(flag) == Some(true) {
             return Err(None);
         }
         let either = |name: &str, key: &str| variable(name).or_else(|| profile(key));
@@ -325,9 +326,9 @@ mod tests {
         let patience = find(&[("AWS_METADATA_SERVICE_TIMEOUT", "2")], &[]).unwrap().patience;
         assert_eq!((patience.read.as_secs(), patience.attempts), (2, 3));
         assert!(find(&[(DISABLED, "TRUE")], &[]).unwrap_err().is_none());
+        assert!(find(&[(DISABLED, "yes")], &[]).is_ok());
         for (name, value) in [
             (MODE, "ipv5"),
-            (DISABLED, "yes"),
             (V1_DISABLED, "perhaps"),
             (ENDPOINT, "169.254.169.254"),
             ("AWS_METADATA_SERVICE_TIMEOUT", "0"),
