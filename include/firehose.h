@@ -191,6 +191,14 @@ typedef struct firehose_config firehose_config;
 typedef struct firehose_credentials firehose_credentials;
 
 /**
+ * Background delivery to one stream: firehose_producer_put takes a record in at once; threads of the producer
+ * collect batches, send them, and send again what the service refused. Any number of threads may use one producer at
+ * once. It keeps its client alive: the two may be freed in either order. After fork the parent goes on; the child
+ * starts with an empty queue, and with threads and a descriptor of its own.
+ */
+typedef struct firehose_producer firehose_producer;
+
+/**
  * What a call gave back. Made once, filled in place by each call, freed once; what it held before a call is gone
  * after it. The strings that it gives are NUL-terminated UTF-8, belong to it, and are valid until it is filled again
  * or freed; what is not known is "", never NULL. Every accessor takes NULL too, and then gives "" or 0.
@@ -265,6 +273,94 @@ typedef int32_t (*firehose_credentials_fn)(void *user_data,
  * returned. No exception and no longjmp may leave it.
  */
 typedef void (*firehose_log_fn)(void *user_data, int32_t level, const char *message);
+
+/**
+ * What became of one firehose_producer_put.
+ */
+typedef struct firehose_delivery {
+  /**
+   * The caller's name for the record.
+   */
+  uint64_t tag;
+  /**
+   * FIREHOSE_OK, or why it failed for good.
+   */
+  firehose_status status;
+  /**
+   * Calls that it was part of.
+   */
+  uint32_t attempts;
+  /**
+   * The service's code, or the status's name where the service gave none; "" when delivered. NUL-terminated.
+   */
+  char error_code[64];
+} firehose_delivery;
+
+/**
+ * Counters of a producer, since it was made (in a forked child: since the fork). Set struct_size to its sizeof.
+ */
+typedef struct firehose_stats {
+  /**
+   * sizeof(firehose_stats)
+   */
+  size_t struct_size;
+  /**
+   * Records taken.
+   */
+  uint64_t records;
+  /**
+   * Their bytes, delimiters included.
+   */
+  uint64_t bytes;
+  /**
+   * Records delivered.
+   */
+  uint64_t delivered;
+  /**
+   * Their bytes.
+   */
+  uint64_t delivered_bytes;
+  /**
+   * Their bytes as the service bills them: each record of a call as a multiple of 5,120.
+   */
+  uint64_t billed_bytes;
+  /**
+   * Records that failed for good.
+   */
+  uint64_t failed;
+  /**
+   * Times that a record went back to the head of the queue.
+   */
+  uint64_t retried;
+  /**
+   * Times that a record was throttled.
+   */
+  uint64_t throttled;
+  /**
+   * Requests made.
+   */
+  uint64_t requests;
+  /**
+   * Records waiting now.
+   */
+  uint64_t queued;
+  /**
+   * Their bytes.
+   */
+  uint64_t queued_bytes;
+  /**
+   * Records in calls now.
+   */
+  uint64_t in_flight;
+  /**
+   * Reports not fetched now.
+   */
+  uint64_t reports;
+  /**
+   * Bytes that count against producer.queue_bytes now.
+   */
+  uint64_t used_bytes;
+} firehose_stats;
 
 #ifdef __cplusplus
 extern "C" {
@@ -414,6 +510,87 @@ void firehose_credentials_set(struct firehose_credentials *out,
  * Frees a config. NULL is ignored. Clients made from it go on as they are.
  */
 void firehose_config_free(struct firehose_config *config);
+
+/**
+ * Makes a producer for a stream. config may be NULL; only its producer.* options are looked at, and they come before
+ * those that the client was made with. Starts no thread and does no network I/O. On success *producer is the
+ * caller's, who frees it with firehose_producer_free; on failure it is set to NULL.
+ *
+ * Returns FIREHOSE_OK or FIREHOSE_INVALID_ARGUMENT.
+ */
+firehose_status firehose_producer_new(struct firehose_client *client,
+                                      const char *stream,
+                                      const struct firehose_config *config,
+                                      struct firehose_producer **producer,
+                                      struct firehose_result *result);
+
+/**
+ * Takes a record in, to be delivered in the background: copies it and comes back, without touching the network. A
+ * record has at most 1,024,000 bytes with its delimiter. tag is the caller's own name for it in its report. Where
+ * producer.queue_bytes is reached it waits for room, up to timeout_ms: 0 never waits, -1 has no limit.
+ *
+ * Returns FIREHOSE_OK once the record is taken, FIREHOSE_QUEUE_FULL where there was no room in time,
+ * FIREHOSE_CLOSED after firehose_producer_close, or FIREHOSE_INVALID_ARGUMENT, whose reason goes to the log. What is
+ * not FIREHOSE_OK was not taken.
+ */
+firehose_status firehose_producer_put(struct firehose_producer *producer,
+                                      const void *data,
+                                      size_t len,
+                                      uint64_t tag,
+                                      int32_t timeout_ms);
+
+/**
+ * Waits until every record put before is delivered or has failed for good, up to timeout_ms (-1: no limit); batches
+ * do not wait to be filled meanwhile. The result's message counts delivered, failed and left since the last flush;
+ * firehose_result_record_count and _failed_count give the first two as numbers.
+ *
+ * Returns FIREHOSE_OK when all were delivered, FIREHOSE_PARTIAL_FAILURE when some failed for good, FIREHOSE_TIMEOUT
+ * when the time was up first: what is left is still being delivered.
+ */
+firehose_status firehose_producer_flush(struct firehose_producer *producer,
+                                        int32_t timeout_ms,
+                                        struct firehose_result *result);
+
+/**
+ * Fetches up to max reports into deliveries and gives their number; waits up to timeout_ms (-1: no limit) for the
+ * first. Which fates are reported is told by producer.reports; each such record has exactly one report, kept until
+ * it is fetched. Gives 0 where there is none in time, and at once where none will come.
+ */
+size_t firehose_producer_poll(struct firehose_producer *producer,
+                              struct firehose_delivery *deliveries,
+                              size_t max,
+                              int32_t timeout_ms);
+
+/**
+ * A descriptor that is readable while reports wait: for poll, epoll, libevent. It belongs to the producer and is only
+ * to be waited on; fetch with firehose_producer_poll and a timeout of 0. -1 where producer.reports is none. In a
+ * forked child ask again: it has one of its own. Does not block.
+ */
+int32_t firehose_producer_fd(struct firehose_producer *producer);
+
+/**
+ * Fills in the counters. Cheap enough for every second. Does not block.
+ *
+ * Returns FIREHOSE_OK, or FIREHOSE_INVALID_ARGUMENT where a pointer is NULL or struct_size is not the size of a
+ * firehose_stats of this header or a later one.
+ */
+firehose_status firehose_producer_stats(struct firehose_producer *producer,
+                                        struct firehose_stats *stats);
+
+/**
+ * Flushes, up to timeout_ms, and stops: nothing is taken any more. Comes back in time even where the endpoint hangs.
+ * What is left at the end has failed, and is counted and reported so; reports can still be fetched.
+ *
+ * Returns as firehose_producer_flush does.
+ */
+firehose_status firehose_producer_close(struct firehose_producer *producer,
+                                        int32_t timeout_ms,
+                                        struct firehose_result *result);
+
+/**
+ * Closes without waiting, then frees: close first, where what is still queued matters. NULL is ignored.
+ */
+void firehose_producer_free(struct firehose_producer *producer);
 
 /**
  * Makes an empty result. The caller frees it with firehose_result_free. Does not block. NULL only where a fault of

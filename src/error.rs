@@ -47,6 +47,10 @@ pub(crate) enum Kind {
     Rejected,
     /// Some records of a batch failed past the last attempt.
     PartialFailure,
+    /// The producer's bound is reached and the wait ran out.
+    QueueFull,
+    /// The producer is closed.
+    Closed,
     /// A fault of the library.
     Internal,
 }
@@ -76,6 +80,8 @@ impl Kind {
             Kind::ExpiredIterator => "FIREHOSE_EXPIRED_ITERATOR",
             Kind::Rejected => "FIREHOSE_REJECTED",
             Kind::PartialFailure => "FIREHOSE_PARTIAL_FAILURE",
+            Kind::QueueFull => "FIREHOSE_QUEUE_FULL",
+            Kind::Closed => "FIREHOSE_CLOSED",
             Kind::Internal => "FIREHOSE_INTERNAL",
         }
     }

@@ -5,6 +5,8 @@
 
 mod ffi;
 
+mod producer;
+
 mod client;
 
 mod credentials;

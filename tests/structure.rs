@@ -38,8 +38,9 @@ fn all() -> Vec<(String, String)> {
 
 /// Lower layers have higher numbers; a module uses only what has a higher one than itself.
 fn layer(module: &str) -> usize {
-    let layers: [&[&str]; 7] = [
+    let layers: [&[&str]; 8] = [
         &["ffi"],
+        &["producer"],
         &["client"],
         &["credentials"],
         &["wire", "sign", "http", "retry"],

@@ -8,12 +8,15 @@ mod put;
 mod refusal;
 mod settings;
 
-pub(crate) use put::{PutOptions, Records};
+pub(crate) use put::{PutOptions, Records, Resend};
+pub(crate) use refusal::kind_of_record;
 pub(crate) use settings::Setup;
 
+use crate::config::Config;
 use crate::credentials::{Cache, Credentials, Imds, Network};
 use crate::error::{Error, Result};
 use crate::http::{Connector, Failure, Pool, Resolver, Tls};
+use crate::log::Level;
 use crate::retry::{Adaptive, Quota, Skew};
 use crate::sign::{Hex, SigningKey};
 use crate::sys::fork::PerProcess;
@@ -145,6 +148,16 @@ impl Client {
         let settings = Arc::new(settings?);
         let state = PerProcess::new(State::new(&settings));
         Ok(Client { settings, state })
+    }
+
+    /// The options that its producers begin with.
+    pub(crate) fn producer_options(&self) -> &Config {
+        &self.settings.producer
+    }
+
+    /// Says something to whoever listens to this client.
+    pub(crate) fn log(&self, level: Level, line: std::fmt::Arguments<'_>) {
+        self.settings.log.write(level, line);
     }
 
     fn state(&self) -> &State {

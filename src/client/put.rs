@@ -30,6 +30,15 @@ pub(crate) trait Records {
     fn get(&self, index: usize) -> &[u8];
 }
 
+/// What happens to records that are refused and may be tried again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resend {
+    /// They are sent again within the call.
+    Refused,
+    /// They are the caller's to send again.
+    Nothing,
+}
+
 /// What an answer may have beyond what its records need.
 const ANSWER: usize = 1024 * 1024;
 /// What the answer for one record may have: ids have 224 characters, messages some more.
@@ -80,12 +89,13 @@ impl Client {
         served(outcome, reply)
     }
 
-    /// Puts up to 500 records in one call; those that are refused are sent again, and only those.
+    /// Puts up to 500 records in one call; those that are refused are sent again, and only those, where `resend` says
+    /// so. A call that fails as a whole is always tried again.
     pub(crate) fn put_record_batch(
         &self,
         stream: &str,
         records: &dyn Records,
-        timeout: Option<Duration>,
+        resend: Resend,
         reply: &mut Reply,
     ) -> Result<()> {
         #[cfg(feature = "test-hooks")]
@@ -93,7 +103,7 @@ impl Client {
         limits::stream_name(stream)?;
         let count = records.count();
         limits::batch(count, |index| records.size(index))?;
-        let deadline = self.deadline(timeout);
+        let deadline = self.deadline(None);
         self.place(deadline)?;
         reply.expect_records(count);
         let most = ANSWER + count * ANSWER_PER_RECORD;
@@ -113,7 +123,7 @@ impl Client {
                 let class = retryable(pending, reply);
                 let Some(error) = left(reply) else { return Ok(Verdict::Done) };
                 // What cannot heal stays refused; the rest is sent again.
-                let Some(class) = class else { return Err(error) };
+                let Some(class) = class.filter(|_| resend == Resend::Refused) else { return Err(error) };
                 write_batch(lane, stream, records);
                 Ok(Verdict::Again(class, error))
             });

@@ -46,6 +46,11 @@ pub(super) fn kind(code: &str, status: u16) -> Kind {
     }
 }
 
+/// The status of a single record that was refused within a call that went through.
+pub(crate) fn kind_of_record(code: &str) -> Kind {
+    kind(code, 400)
+}
+
 fn is_throttling(code: &str) -> bool {
     crate::retry::classify(code, 0) == Some(crate::retry::Class::Throttling)
 }

@@ -60,6 +60,8 @@ pub(crate) struct Settings {
     pub(crate) log: Arc<Log>,
     /// The wall clock.
     pub(crate) clock: Clock,
+    /// What the caller set, of which producers take theirs.
+    pub(crate) producer: Config,
     /// Where a test wants a panic.
     #[cfg(feature = "test-hooks")]
     pub(crate) panics: Option<String>,
@@ -161,6 +163,7 @@ impl Settings {
             clock: Clock::default(),
             #[cfg(feature = "test-hooks")]
             clock: Clock { offset_ms: read.number(Key::TestClockOffsetMs)? },
+            producer: setup.config.of_producers(),
             #[cfg(feature = "test-hooks")]
             panics: read.get(Key::TestPanic)?.map(|setting| setting.value),
             #[cfg(feature = "test-hooks")]

@@ -36,7 +36,15 @@ impl Config {
         Ok(())
     }
 
-    fn get(&self, key: Key) -> Option<&str> {
+    /// The options `producer.*` alone.
+    pub(crate) fn of_producers(&self) -> Config {
+        let of_producers =
+            |index: usize| OPTIONS.get(index).is_some_and(|option| option.name.starts_with("producer."));
+        Config { values: self.values.iter().filter(|(index, _)| of_producers(*index)).cloned().collect() }
+    }
+
+    /// What the caller set.
+    pub(crate) fn get(&self, key: Key) -> Option<&str> {
         self.values.iter().find(|(index, _)| *index == key as usize).map(|(_, value)| value.as_str())
     }
 }

@@ -71,12 +71,28 @@ pub(crate) enum Key {
     LogFd,
     LogLevel,
     AppId,
+    ProducerBatchRecords,
+    ProducerBatchBytes,
+    ProducerLingerMs,
+    ProducerQueueBytes,
+    ProducerMaxInFlight,
+    ProducerDelimiter,
+    ProducerOverflow,
+    ProducerDeliveryTimeoutMs,
+    ProducerReports,
     #[cfg(feature = "test-hooks")]
     TestPanic,
     #[cfg(feature = "test-hooks")]
     TestClockOffsetMs,
     #[cfg(feature = "test-hooks")]
     TestFiles,
+}
+
+impl Key {
+    /// The value where nothing gives it.
+    pub(crate) fn default(self) -> Option<&'static str> {
+        OPTIONS.get(self as usize).and_then(|option| option.default)
+    }
 }
 
 const fn option(name: &'static str, shape: Shape, doc: &'static str) -> Definition {
@@ -223,6 +239,67 @@ pub(crate) static OPTIONS: &[Definition] = &[
             "app_id",
             Shape::Text,
             "Names the program in the `User-Agent`; at most 50 letters, digits and `!#$%&'*+-.^_|~` or backquotes.",
+        )
+    },
+    Definition {
+        default: Some("500"),
+        ..option("producer.batch_records", Shape::Number(1, 500), "Records that one call takes at the most.")
+    },
+    Definition {
+        default: Some("4194304"),
+        ..option(
+            "producer.batch_bytes",
+            Shape::Number(1, 4_194_304),
+            "Bytes that one call takes at the most.",
+        )
+    },
+    Definition {
+        default: Some("100"),
+        ..option(
+            "producer.linger_ms",
+            Shape::Number(0, HOUR),
+            "How long a record waits for others to go with it.",
+        )
+    },
+    Definition {
+        default: Some("67108864"),
+        ..option(
+            "producer.queue_bytes",
+            Shape::Number(2 << 20, 1 << 40),
+            "What is held in memory at the most: records queued and in flight, reports not fetched, with their book-keeping.",
+        )
+    },
+    Definition {
+        default: Some("4"),
+        ..option(
+            "producer.max_in_flight",
+            Shape::Number(1, 64),
+            "Calls at once, each on a thread of its own.",
+        )
+    },
+    option("producer.delimiter", Shape::Text, "`\\n` appends a newline to a record that lacks one."),
+    Definition {
+        default: Some("refuse"),
+        ..option(
+            "producer.overflow",
+            Shape::Choice(&["refuse", "drop_oldest"]),
+            "What a full queue does: refuse the new record, or drop the oldest ones, which then have failed.",
+        )
+    },
+    Definition {
+        default: Some("300000"),
+        ..option(
+            "producer.delivery_timeout_ms",
+            Shape::Number(1, 365 * 24 * HOUR),
+            "The age at which a record is given up.",
+        )
+    },
+    Definition {
+        default: Some("none"),
+        ..option(
+            "producer.reports",
+            Shape::Choice(&["none", "failures", "all"]),
+            "Which fates are reported: each such record has exactly one report, kept until it is fetched.",
         )
     },
     #[cfg(feature = "test-hooks")]

@@ -4,7 +4,7 @@ use super::config::firehose_config;
 use super::handle::{Handle, Shared, Sole};
 use super::result::firehose_result;
 use super::status::firehose_status;
-use crate::client::{Client, PutOptions, Records, Setup};
+use crate::client::{Client, PutOptions, Records, Resend, Setup};
 use crate::error::{Error, Result};
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -192,7 +192,7 @@ pub unsafe extern "C" fn firehose_put_record_batch(
             let client: &Client = Shared::borrow(client).ok_or_else(|| null("client"))?;
             let stream = text("stream", stream)?;
             let batch = Batch::new(records, count)?;
-            client.put_record_batch(stream, &batch, None, reply)
+            client.put_record_batch(stream, &batch, Resend::Refused, reply)
         })
     }
 }

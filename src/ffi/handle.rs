@@ -57,6 +57,22 @@ impl Shared {
         unsafe { handle.cast::<H::Inner>().as_ref() }
     }
 
+    /// Another share of what is behind the handle.
+    ///
+    /// # Safety
+    /// As for [`Shared::borrow`].
+    pub(super) unsafe fn share<H: Handle>(handle: *const H) -> Option<Arc<H::Inner>> {
+        if handle.is_null() {
+            return None;
+        }
+        let inner = handle.cast::<H::Inner>();
+        // SAFETY: the caller's promise; the share that the handle stands for stays as it is.
+        unsafe {
+            Arc::increment_strong_count(inner);
+            Some(Arc::from_raw(inner))
+        }
+    }
+
     /// # Safety
     /// `handle` is NULL, or was given by [`Shared::give`] and is never used again.
     pub(super) unsafe fn free<H: Handle>(handle: *mut H) {

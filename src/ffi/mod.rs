@@ -5,6 +5,7 @@
 
 mod client;
 mod config;
+mod producer;
 mod result;
 mod status;
 mod version;

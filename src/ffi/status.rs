@@ -128,6 +128,8 @@ impl From<Kind> for firehose_status {
             Kind::ExpiredIterator => FIREHOSE_EXPIRED_ITERATOR,
             Kind::Rejected => FIREHOSE_REJECTED,
             Kind::PartialFailure => FIREHOSE_PARTIAL_FAILURE,
+            Kind::QueueFull => FIREHOSE_QUEUE_FULL,
+            Kind::Closed => FIREHOSE_CLOSED,
             Kind::Internal => FIREHOSE_INTERNAL,
         }
     }

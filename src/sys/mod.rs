@@ -2,6 +2,7 @@
 //! it knows nothing of the rest of the library.
 #![expect(unsafe_code, reason = "system calls and the state that must survive fork")]
 
+pub(crate) mod event;
 pub(crate) mod fork;
 pub(crate) mod output;
 pub(crate) mod pipe;

@@ -64,6 +64,8 @@ pub(crate) struct Reply {
     /// The stream encrypts at rest.
     pub(crate) encrypted: bool,
     slots: Vec<Slot>,
+    /// Instead of the number of slots, where there are only sums.
+    summed: Option<usize>,
     /// NUL-terminated strings; the answer itself, where its strings could be ended in place.
     arena: Vec<u8>,
     failed: usize,
@@ -86,6 +88,7 @@ impl Reply {
         self.retryable = false;
         self.encrypted = false;
         self.slots.clear();
+        self.summed = None;
         self.arena.clear();
         self.failed = 0;
     }
@@ -100,7 +103,12 @@ impl Reply {
 
     /// Records in the batch.
     pub(crate) fn record_count(&self) -> usize {
-        self.slots.len()
+        self.summed.unwrap_or(self.slots.len())
+    }
+
+    /// Sums without a slot for each record.
+    pub(crate) fn sum_up(&mut self, delivered: usize, failed: usize) {
+        (self.summed, self.failed) = (Some(delivered), failed);
     }
 
     /// Records of the batch that were not delivered.
@@ -126,6 +134,12 @@ impl Reply {
     /// The id of a delivered record, with its NUL.
     pub(crate) fn record_id_at(&self, index: usize) -> &[u8] {
         self.text_at(index, |slot| slot.id)
+    }
+
+    /// The code of a failed record; empty for one that was delivered.
+    pub(crate) fn error_code_text(&self, index: usize) -> &str {
+        let code = self.error_code_at(index);
+        std::str::from_utf8(code.strip_suffix(b"\0").unwrap_or(code)).unwrap_or_default()
     }
 
     /// The code of a failed record, with its NUL.

@@ -1,0 +1,301 @@
+//! What a producer's callers and senders share: the queue, the reports, and who waits for what.
+
+use super::chunk::{New, Put};
+use super::queue::Queue;
+use super::report::{Delivery, Reports, Stats, Summary};
+use super::settings::{Overflow, ProducerSettings, Reports as Wanted};
+use crate::error::{Error, Kind, Result};
+use crate::sys::event::Event;
+use crate::wire::limits;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A fate: delivered, or why not.
+pub(super) enum Fate {
+    /// The service has it.
+    Delivered,
+    /// It failed for good: the status and the code.
+    Failed(Kind, Arc<str>),
+}
+
+/// Under the lock.
+pub(super) struct State {
+    pub(super) queue: Queue,
+    pub(super) stats: Stats,
+    reports: Reports,
+    summary: Summary,
+    /// What each sender has in a call; `None` where the call was given up by `close`.
+    pub(super) flights: Vec<Option<Arc<Vec<Put>>>>,
+    /// Places in `flights` whose senders have ended.
+    pub(super) places: Vec<usize>,
+    /// Senders there are, and those of them that wait for work.
+    pub(super) senders: usize,
+    pub(super) idle: usize,
+    /// Callers who do not want to wait for batches to fill.
+    pub(super) hurry: usize,
+    pub(super) closed: bool,
+}
+
+/// The shared part.
+pub(super) struct Core {
+    pub(super) settings: Arc<ProducerSettings>,
+    began: Instant,
+    state: Mutex<State>,
+    /// Senders wait here for work.
+    pub(super) work: Condvar,
+    /// Puts wait here for room.
+    room: Condvar,
+    /// Flushes and polls wait here.
+    done: Condvar,
+    event: Option<Event>,
+}
+
+impl Core {
+    /// An empty one, of this process.
+    pub(super) fn new(settings: &Arc<ProducerSettings>) -> Core {
+        let state = State {
+            queue: Queue::new(Arc::clone(settings)),
+            stats: Stats::default(),
+            reports: Reports::default(),
+            summary: Summary::default(),
+            flights: Vec::new(),
+            places: Vec::new(),
+            senders: 0,
+            idle: 0,
+            hurry: 0,
+            closed: false,
+        };
+        let event = (settings.reports != Wanted::None).then(Event::new).and_then(std::io::Result::ok);
+        Core {
+            settings: Arc::clone(settings),
+            began: Instant::now(),
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            room: Condvar::new(),
+            done: Condvar::new(),
+            event,
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Milliseconds since the producer began.
+    pub(super) fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The instant of a time since the producer began.
+    pub(super) fn instant(&self, ms: u64) -> Instant {
+        self.began + Duration::from_millis(ms)
+    }
+
+    pub(super) fn wait<'a>(
+        &self,
+        on: &Condvar,
+        state: MutexGuard<'a, State>,
+        until: Option<Instant>,
+    ) -> MutexGuard<'a, State> {
+        match until {
+            None => on.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(until) => {
+                let left = until.saturating_duration_since(Instant::now());
+                on.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+            }
+        }
+    }
+
+    /// Takes a record in. `wait`: how long for room, `None` for as long as it takes. Gives whether a sender has to be
+    /// started.
+    pub(super) fn put(&self, data: &[u8], tag: u64, wait: Option<Duration>) -> Result<bool> {
+        let delimiter = self.settings.delimiter.filter(|end| data.last() != Some(end));
+        let bytes = data.len() + usize::from(delimiter.is_some());
+        limits::record(bytes)?;
+        let tag = (self.settings.reports != Wanted::None).then_some(tag);
+        let mut until = None;
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return Err(Error::new(Kind::Closed, "the producer is closed"));
+            }
+            let now = self.now();
+            if state.queue.put(New { data, delimiter, tag, now }, bytes) {
+                break;
+            }
+            if self.settings.overflow == Overflow::DropOldest
+                && let Some(put) = state.queue.drop_oldest()
+            {
+                self.settle(&mut state, put, &Fate::Failed(Kind::QueueFull, "FIREHOSE_QUEUE_FULL".into()));
+                continue;
+            }
+            let end = wait.map(|wait| *until.get_or_insert_with(|| Instant::now() + wait));
+            if end.is_some_and(|end| Instant::now() >= end) {
+                let reports = state.reports.len();
+                let hint = if reports > 0 { ", some of them reports that nobody has fetched" } else { "" };
+                let message = format!(
+                    "the queue is full: {} of producer.queue_bytes = {} are held{hint}",
+                    state.queue.used(),
+                    self.settings.queue_bytes
+                );
+                return Err(Error::new(Kind::QueueFull, message));
+            }
+            state = self.wait(&self.room, state, end);
+        }
+        state.stats.records += 1;
+        state.stats.bytes += bytes as u64;
+        Ok(self.call_senders(&mut state, bytes))
+    }
+
+    /// Wakes a sender where there is something to do; true where one has to be started. `bytes` is what came last.
+    fn call_senders(&self, state: &mut State, bytes: usize) -> bool {
+        let (puts, all) = state.queue.waiting();
+        // The first put starts the linger; each full batch is work for one more.
+        let full = puts.is_multiple_of(self.settings.batch_records)
+            || all / self.settings.batch_bytes > (all - bytes) / self.settings.batch_bytes;
+        if puts != 1 && !full && state.senders > 0 {
+            return false;
+        }
+        if state.idle > 0 {
+            self.work.notify_one();
+            return false;
+        }
+        state.senders < self.settings.max_in_flight
+    }
+
+    /// The fate of a put that was taken out of the queue is known.
+    pub(super) fn settle(&self, state: &mut State, put: Put, fate: &Fate) {
+        let size = put.data().len() as u64;
+        let failed = match fate {
+            Fate::Delivered => {
+                state.stats.delivered += 1;
+                state.stats.delivered_bytes += size;
+                state.summary.delivered += 1;
+                None
+            }
+            Fate::Failed(kind, code) => {
+                state.stats.failed += 1;
+                state.summary.failed += 1;
+                Some((*kind, Arc::clone(code)))
+            }
+        };
+        let wanted = match self.settings.reports {
+            Wanted::None => None,
+            Wanted::Failures => Some(failed.is_some()),
+            Wanted::All => Some(true),
+        };
+        match wanted {
+            Some(true) => {
+                let (failed, code) = failed.unzip();
+                let delivery = Delivery { tag: put.tag(), failed, attempts: put.attempts, code };
+                if state.reports.add(delivery)
+                    && let Some(event) = &self.event
+                {
+                    event.raise();
+                }
+            }
+            Some(false) => state.queue.forget_report(),
+            None => {}
+        }
+        state.queue.settle(put);
+    }
+
+    /// After fates have become known.
+    pub(super) fn settled(&self) {
+        self.room.notify_all();
+        self.done.notify_all();
+    }
+
+    /// Fetches up to `most` reports, waiting for the first.
+    pub(super) fn poll(&self, most: usize, wait: Option<Duration>, mut each: impl FnMut(Delivery)) -> usize {
+        let until = wait.map(|wait| Instant::now() + wait);
+        let mut state = self.lock();
+        while state.reports.len() == 0 && until.is_none_or(|until| Instant::now() < until) {
+            if self.settings.reports == Wanted::None || (state.closed && self.is_empty(&state)) {
+                break;
+            }
+            state = self.wait(&self.done, state, until);
+        }
+        let mut count = 0;
+        while count < most {
+            let Some(delivery) = state.reports.take() else { break };
+            state.queue.forget_report();
+            each(delivery);
+            count += 1;
+        }
+        if count > 0
+            && state.reports.len() == 0
+            && let Some(event) = &self.event
+        {
+            event.clear();
+        }
+        drop(state);
+        if count > 0 {
+            self.room.notify_all();
+        }
+        count
+    }
+
+    fn is_empty(&self, state: &State) -> bool {
+        state.queue.waiting().0 == 0 && state.flights.iter().flatten().next().is_none()
+    }
+
+    /// The descriptor that is readable while reports wait; -1 where there is none.
+    pub(super) fn descriptor(&self) -> i32 {
+        self.event.as_ref().map_or(-1, Event::descriptor)
+    }
+
+    /// What the counters say now.
+    pub(super) fn stats(&self) -> Stats {
+        let state = self.lock();
+        let (queued, queued_bytes) = state.queue.waiting();
+        let in_flight: usize = state.flights.iter().flatten().map(|puts| puts.len()).sum();
+        Stats {
+            queued: queued as u64,
+            queued_bytes: queued_bytes as u64,
+            in_flight: in_flight as u64,
+            reports: state.reports.len() as u64,
+            used_bytes: state.queue.used() as u64,
+            ..state.stats
+        }
+    }
+
+    /// Waits until everything that was put before has met its fate; false where the time was up first. With `close`
+    /// nothing is taken any more, and what is left at the end has failed.
+    pub(super) fn flush(&self, wait: Option<Duration>, close: bool) -> (Summary, bool) {
+        let until = wait.map(|wait| Instant::now() + wait);
+        let mut state = self.lock();
+        state.closed |= close;
+        let mark = state.queue.epochs.mark();
+        state.hurry += 1;
+        self.work.notify_all();
+        self.room.notify_all();
+        while !state.queue.epochs.done(mark) && until.is_none_or(|until| Instant::now() < until) {
+            state = self.wait(&self.done, state, until);
+        }
+        state.hurry -= 1;
+        let done = state.queue.epochs.done(mark);
+        let left = state.stats.records - state.stats.delivered - state.stats.failed;
+        if close {
+            self.give_up(&mut state);
+            self.work.notify_all();
+        }
+        let summary = Summary { left: if close { 0 } else { left }, ..state.summary };
+        state.summary = Summary::default();
+        drop(state);
+        self.settled();
+        (summary, done)
+    }
+
+    /// What waits or is in a call has failed.
+    fn give_up(&self, state: &mut State) {
+        let fate = Fate::Failed(Kind::Closed, "FIREHOSE_CLOSED".into());
+        for put in state.queue.drain() {
+            self.settle(state, put, &fate);
+        }
+        let flights: Vec<Arc<Vec<Put>>> = state.flights.iter_mut().filter_map(Option::take).collect();
+        for put in flights.iter().flat_map(|puts| puts.iter()) {
+            self.settle(state, put.clone(), &fate);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The queue at its limits.
+
+use super::chunk::{New, OVERHEAD, Put};
+use super::queue::{Next, Queue, REPORT};
+use super::settings::{Overflow, ProducerSettings, Reports};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn settings() -> ProducerSettings {
+    ProducerSettings {
+        batch_records: 500,
+        batch_bytes: 4 << 20,
+        linger: Duration::from_millis(100),
+        queue_bytes: 64 << 20,
+        max_in_flight: 4,
+        delimiter: None,
+        overflow: Overflow::Refuse,
+        delivery_timeout: Duration::from_secs(300),
+        reports: Reports::None,
+    }
+}
+
+fn put(queue: &mut Queue, data: &[u8], now: u64) -> bool {
+    queue.put(New { data, delimiter: None, tag: None, now }, data.len())
+}
+
+fn take(queue: &mut Queue, now: u64) -> (Vec<Put>, Vec<Put>) {
+    let (mut batch, mut old) = (Vec::new(), Vec::new());
+    queue.take(now, &mut batch, &mut old);
+    (batch, old)
+}
+
+#[test]
+fn a_batch_is_due_at_500_records_or_when_the_first_has_waited_long_enough() {
+    let mut queue = Queue::new(Arc::new(settings()));
+    assert_eq!(queue.next(0, true), Next::Empty);
+    for _ in 0..499 {
+        assert!(put(&mut queue, b"x", 10));
+    }
+    assert_eq!(queue.next(20, false), Next::Wait(110));
+    assert_eq!(queue.next(110, false), Next::Take);
+    assert_eq!(queue.next(20, true), Next::Take);
+    put(&mut queue, b"x", 20);
+    assert_eq!(queue.next(20, false), Next::Take);
+    put(&mut queue, b"y", 20);
+    let (batch, old) = take(&mut queue, 20);
+    assert_eq!((batch.len(), old.len(), queue.waiting()), (500, 0, (1, 1)));
+    assert_eq!(queue.next(20, false), Next::Wait(120));
+    assert_eq!(take(&mut queue, 20).0[0].data(), b"y");
+}
+
+#[test]
+fn a_batch_is_due_at_4_mib_and_never_larger() {
+    let mut queue = Queue::new(Arc::new(settings()));
+    let largest = vec![b'x'; 1_024_000];
+    for _ in 0..4 {
+        put(&mut queue, &largest, 0);
+    }
+    assert_eq!(queue.next(0, false), Next::Wait(100));
+    put(&mut queue, &vec![b'y'; (4 << 20) - 4 * 1_024_000 - 1], 0);
+    assert_eq!(queue.next(0, false), Next::Wait(100));
+    put(&mut queue, b"z", 0);
+    assert_eq!(queue.next(0, false), Next::Take);
+    put(&mut queue, b"!", 0);
+    let (batch, _) = take(&mut queue, 0);
+    assert_eq!(batch.iter().map(|put| put.data().len()).sum::<usize>(), 4 << 20);
+    assert_eq!(take(&mut queue, 0).0[0].data(), b"!");
+}
+
+#[test]
+fn a_put_larger_than_a_batch_goes_alone() {
+    let mut queue = Queue::new(Arc::new(ProducerSettings { batch_bytes: 10, ..settings() }));
+    put(&mut queue, b"0123456789abc", 0);
+    put(&mut queue, b"x", 0);
+    assert_eq!(take(&mut queue, 0).0.len(), 1);
+    assert_eq!(take(&mut queue, 0).0[0].data(), b"x");
+}
+
+#[test]
+fn what_came_back_goes_first_in_its_order() {
+    let mut queue = Queue::new(Arc::new(settings()));
+    for data in [b"a", b"b", b"c"] {
+        put(&mut queue, data, 0);
+    }
+    let (batch, _) = take(&mut queue, 0);
+    put(&mut queue, b"d", 5);
+    queue.give_back(batch.into_iter().skip(1));
+    assert_eq!(queue.next(5, false), Next::Take);
+    let all: Vec<u8> = take(&mut queue, 5).0.iter().flat_map(|put| put.data().to_vec()).collect();
+    assert_eq!(all, b"bcd");
+}
+
+#[test]
+fn the_bound_counts_all_that_is_held_until_its_fate_is_known() {
+    let bound = 1000 * (100 + OVERHEAD);
+    let mut queue = Queue::new(Arc::new(ProducerSettings { queue_bytes: bound, ..settings() }));
+    for _ in 0..1000 {
+        assert!(put(&mut queue, &[b'x'; 100], 0));
+    }
+    assert!(!put(&mut queue, b"", 0));
+    let (batch, _) = take(&mut queue, 0);
+    assert!(!put(&mut queue, b"", 0), "in flight");
+    let (rest, _) = take(&mut queue, 0);
+    for put in batch.into_iter().chain(rest) {
+        queue.settle(put);
+    }
+    assert_eq!(queue.used(), 0);
+    assert!(put(&mut queue, b"", 0));
+}
+
+#[test]
+fn a_report_counts_until_it_is_fetched() {
+    let mut queue = Queue::new(Arc::new(settings()));
+    assert!(queue.put(New { data: b"x", delimiter: Some(b'\n'), tag: Some(7), now: 0 }, 2));
+    assert_eq!(queue.used(), 2 + OVERHEAD + REPORT);
+    let (batch, _) = take(&mut queue, 200);
+    for put in batch {
+        queue.settle(put);
+    }
+    assert_eq!(queue.used(), REPORT);
+    queue.forget_report();
+    assert_eq!(queue.used(), 0);
+}
+
+#[test]
+fn the_old_are_given_up_even_during_a_pause() {
+    let limit = Duration::from_millis(500);
+    let mut queue = Queue::new(Arc::new(ProducerSettings { delivery_timeout: limit, ..settings() }));
+    put(&mut queue, b"a", 0);
+    let (batch, _) = take(&mut queue, 100);
+    queue.give_back(batch.into_iter());
+    for _ in 0..4 {
+        queue.went_badly(100, 1.0);
+    }
+    put(&mut queue, b"b", 450);
+    assert_eq!(queue.next(450, false), Next::Wait(500));
+    assert_eq!(queue.next(500, false), Next::Take);
+    let (batch, old) = take(&mut queue, 500);
+    assert_eq!((batch.len(), old.len(), old[0].data()), (0, 1, b"a".as_slice()));
+    assert_eq!(queue.next(500, false), Next::Wait(900));
+    queue.went_well();
+    assert_eq!(queue.next(560, false), Next::Take);
+}
+
+#[test]
+fn pauses_double_up_to_20_seconds() {
+    let mut queue = Queue::new(Arc::new(settings()));
+    put(&mut queue, b"a", 0);
+    let mut pauses = Vec::new();
+    for _ in 0..10 {
+        queue.went_badly(1000, 1.0);
+        let Next::Wait(until) = queue.next(1000, true) else { panic!("no pause") };
+        pauses.push(until - 1000);
+    }
+    assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 20_000, 20_000]);
+}
