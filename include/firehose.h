@@ -38,7 +38,9 @@
  *   length, any bytes, never kept past the call.
  * - Strings that the library gives belong to the object that gave them and are valid until it is
  *   filled again or freed. They are never NULL: what is not known is "".
- * - A client may be used by any number of threads at once, a config or a result by one at a time.
+ * - firehose_producer_put hands a record over to threads of a producer, which deliver it in the
+ *   background; every other call does its work on the caller's thread and waits for the answer.
+ * - A client or a producer may be used by any number of threads at once, a config or a result by one at a time.
  *   A _free is called once, when no other call uses the handle.
  * - A client made before fork works in parent and child; the child never touches the parent's
  *   connections. (Not promised: fork while another thread is inside the C library's resolver.)

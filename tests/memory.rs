@@ -81,6 +81,12 @@ fn cases() -> Vec<Case> {
         case("no_leftovers.c", &[], 1, Over::Name),
         Case { faults: throttled(2), ..case("batch.c", &["healed"], 100, Over::Http) },
         Case { faults: throttled(1000), ..case("batch.c", &["final"], 100, Over::Http) },
+        Case {
+            faults: throttled(1),
+            ..case("producer.c", &["reports", "producer.reports=all"], 2, Over::Http)
+        },
+        case("producer.c", &["silent"], 2, Over::Tls),
+        case("producer.c", &["arguments"], 100, Over::Http),
         case("limits.c", &[], 100, Over::Http),
         case("callbacks.c", &[], 100, Over::Http),
         case("config.c", &[], 100, Over::Nothing),

@@ -41,14 +41,19 @@ fn each_put_has_one_report() {
 fn without_reports_flush_sums_up() {
     let server = Server::start();
     let ran = Run::new("producer.c").http(&server).arg("silent").pass();
-    assert!(ran.stdout.contains("flush FIREHOSE_OK") && ran.stdout.contains("20000 delivered"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("flush FIREHOSE_OK") && ran.stdout.contains("20000 delivered"),
+        "{}",
+        ran.stdout
+    );
     assert_eq!(lines(&server), 20_000);
 }
 
 #[test]
 fn what_cannot_heal_fails_at_once_and_is_summed_up() {
     let server = Server::start();
-    let ran = Run::new("producer.c").http(&server).arg("silent").env("FIREHOSE_TEST_STREAM", "nowhere").pass();
+    let ran =
+        Run::new("producer.c").http(&server).arg("silent").env("FIREHOSE_TEST_STREAM", "nowhere").pass();
     assert!(ran.stdout.contains("PARTIAL_FAILURE") && ran.stdout.contains("20000 failed"), "{}", ran.stdout);
 }
 

@@ -3,6 +3,7 @@
 mod attempt;
 mod call;
 mod describe;
+mod hosts;
 mod place;
 mod put;
 mod refusal;
@@ -21,10 +22,12 @@ use crate::retry::{Adaptive, Quota, Skew};
 use crate::sign::{Hex, SigningKey};
 use crate::sys::fork::PerProcess;
 use crate::sys::random::Random;
+use hosts::Gate;
 use place::Place;
 use settings::Settings;
 use std::cell::RefCell;
 use std::ffi::OsString;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use ureq_proto::http::HeaderValue;
@@ -34,6 +37,9 @@ use zeroize::Zeroizing;
 pub(crate) struct Client {
     settings: Arc<Settings>,
     state: PerProcess<State>,
+    /// What the host holds of it: its own handle and producers.
+    holders: AtomicUsize,
+    gate: Arc<Gate>,
 }
 
 /// What the calls of one process share.
@@ -132,6 +138,7 @@ fn header(text: String) -> HeaderValue {
 impl Client {
     /// Resolves the settings; no network I/O.
     pub(crate) fn new(setup: &Setup, environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Client> {
+        let gate = Arc::new(Gate::new());
         let garbled = RefCell::new(None);
         let text = |name: &str| match environment(name)?.into_string() {
             Ok(text) => Some(text),
@@ -140,14 +147,27 @@ impl Client {
                 None
             }
         };
-        let settings = Settings::resolve(setup, &text);
+        let settings = Settings::resolve(setup, &gate, &text);
         // Taken for unset it would lead elsewhere without a word; and what came of that is not what is wrong.
         if let Some(name) = garbled.into_inner() {
             return Err(Error::invalid(format!("the variable {name} is not UTF-8; correct it or unset it")));
         }
         let settings = Arc::new(settings?);
         let state = PerProcess::new(State::new(&settings));
-        Ok(Client { settings, state })
+        Ok(Client { settings, state, holders: AtomicUsize::new(1), gate })
+    }
+
+    /// The host holds one thing more that refers to the client.
+    pub(crate) fn hold(&self) {
+        self.holders.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The host has given one of them back. With the last of them its own functions are called no more, whatever is
+    /// still under way; one that is running is waited for.
+    pub(crate) fn let_go(&self) {
+        if self.holders.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.gate.close();
+        }
     }
 
     /// The options that its producers begin with.

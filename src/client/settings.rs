@@ -1,5 +1,6 @@
 //! The settings in force, checked and typed, each with where it came from.
 
+use super::hosts::{self, Gate, Gated};
 use crate::clock::Clock;
 use crate::config::endpoint::{self, Endpoint, Service};
 use crate::config::options::{OPTIONS, Shape, flag};
@@ -119,10 +120,14 @@ fn without_userinfo(url: &str) -> String {
 
 impl Settings {
     /// Resolves a set-up. Reads the environment and the shared files, and nothing else.
-    pub(crate) fn resolve(setup: &Setup, environment: &dyn Fn(&str) -> Option<String>) -> Result<Settings> {
+    pub(crate) fn resolve(
+        setup: &Setup,
+        gate: &Arc<Gate>,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Settings> {
         let sources = Sources::open(&setup.config, environment)?;
         let mut read = Reader { sources: &sources, shown: Vec::new() };
-        let log = log(setup, &mut read)?;
+        let log = log(setup, gate, &mut read)?;
         let (fips, dualstack) = (read.flag(Key::UseFips)?, read.flag(Key::UseDualstack)?);
         let region = read.get(Key::Region)?;
         let custom = read.get(Key::Endpoint)?;
@@ -130,7 +135,7 @@ impl Settings {
         read.shown.extend(sources.places());
         let metadata = metadata(&sources);
         let variants = (fips, dualstack);
-        let credential = credential(setup, &mut read, &log, &metadata, variants)?;
+        let credential = credential(setup, gate, &mut read, &log, &metadata, variants)?;
         let roots = match (read.get(Key::CaPem)?, read.get(Key::CaBundle)?) {
             (Some(pem), Some(bundle)) if bundle.source == "option" && pem.source == "option" => {
                 return Err(Error::invalid("both ca_bundle and ca_pem are set; set one of them"));
@@ -174,7 +179,7 @@ impl Settings {
     }
 }
 
-fn log(setup: &Setup, read: &mut Reader<'_>) -> Result<Log> {
+fn log(setup: &Setup, gate: &Arc<Gate>, read: &mut Reader<'_>) -> Result<Log> {
     let fd = read.get(Key::LogFd)?.and_then(|setting| setting.value.parse().ok());
     let level = match read.word(Key::LogLevel)?.as_str() {
         "error" => Some(Level::Error),
@@ -184,7 +189,7 @@ fn log(setup: &Setup, read: &mut Reader<'_>) -> Result<Log> {
         _ => None,
     };
     let (level, sink) = match (&setup.log, fd) {
-        (Some((level, listener)), _) => (*level, Sink::Host(Arc::clone(listener))),
+        (Some((level, listener)), _) => (*level, Sink::Host(hosts::listener(gate, listener))),
         (None, Some(fd)) => (level, Sink::Descriptor(fd)),
         (None, None) => (None, Sink::None),
     };
@@ -219,14 +224,16 @@ fn place(
 }
 
 /// The keys or the source of them that the host itself gives.
-fn given(setup: &Setup, sources: &Sources<'_>) -> Result<Option<Arc<dyn Provider>>> {
+fn given(setup: &Setup, gate: &Arc<Gate>, sources: &Sources<'_>) -> Result<Option<Arc<dyn Provider>>> {
     let [id, secret, token] =
         [Key::AccessKeyId, Key::SecretAccessKey, Key::SessionToken].map(|key| sources.option(key));
     match (&setup.provider, id, secret) {
         (Some(_), Some(_), _) | (Some(_), _, Some(_)) => {
             Err(Error::invalid("both access_key_id and a credentials callback are set; set one of them"))
         }
-        (Some(provider), None, None) => Ok(Some(Arc::clone(provider))),
+        (Some(provider), None, None) => {
+            Ok(Some(Arc::new(Gated { gate: Arc::clone(gate), inner: Arc::clone(provider) })))
+        }
         (None, Some(id), Some(secret)) => {
             Ok(Some(Arc::new(Fixed::new("the options".into(), id, secret, token))))
         }
@@ -239,12 +246,13 @@ fn given(setup: &Setup, sources: &Sources<'_>) -> Result<Option<Arc<dyn Provider
 /// The first source of the chain that has keys.
 fn credential(
     setup: &Setup,
+    gate: &Arc<Gate>,
     read: &mut Reader<'_>,
     log: &Log,
     metadata: &MetadataSetting,
     variants: (bool, bool),
 ) -> Result<Choice> {
-    let given = given(setup, read.sources)?;
+    let given = given(setup, gate, read.sources)?;
     let choice = choose(read.sources, given, metadata, variants)?;
     // What is wrong with files that are not needed is worth a word, not an error.
     if let Some(flaw) = &read.sources.flaw {
@@ -321,7 +329,7 @@ mod tests {
         }
         let environment: HashMap<String, String> =
             environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        Settings::resolve(&setup, &|name| environment.get(name).cloned())
+        Settings::resolve(&setup, &Arc::new(Gate::new()), &|name| environment.get(name).cloned())
     }
 
     fn provider(settings: &Settings) -> Arc<dyn Provider> {

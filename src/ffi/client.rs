@@ -225,7 +225,12 @@ pub unsafe extern "C" fn firehose_call(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn firehose_free(client: *mut firehose_client) {
     // SAFETY: the header's contract.
-    plain((), || unsafe { Shared::free(client) });
+    plain((), || unsafe {
+        if let Some(inner) = Shared::borrow(client) {
+            Client::let_go(inner);
+        }
+        Shared::free(client);
+    });
 }
 
 fn timeout(timeout_ms: i32) -> Result<Option<Duration>> {

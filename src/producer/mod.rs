@@ -49,6 +49,7 @@ impl Producer {
         limits::stream_name(stream)?;
         let settings = Arc::new(ProducerSettings::resolve(&setup.config, client.producer_options())?);
         let state = PerProcess::new(State::new(&settings));
+        client.hold();
         Ok(Producer { client, stream: stream.into(), settings, state })
     }
 
@@ -127,5 +128,6 @@ impl Drop for Producer {
     fn drop(&mut self) {
         // In a child whose parent made it this makes, and closes, an empty one.
         let _ = self.state().core.flush(Some(Duration::ZERO), true);
+        self.client.let_go();
     }
 }
