@@ -77,9 +77,17 @@ pub(crate) enum Key {
     ProducerQueueBytes,
     ProducerMaxInFlight,
     ProducerDelimiter,
+    ProducerAggregate,
+    ProducerAggregateRecords,
+    ProducerAggregateBytes,
+    ProducerCompression,
+    ProducerMaxBytesPerSecond,
     ProducerOverflow,
     ProducerDeliveryTimeoutMs,
     ProducerReports,
+    ProducerSpoolDir,
+    ProducerSpoolBytes,
+    ProducerSpoolSync,
     #[cfg(feature = "test-hooks")]
     TestPanic,
     #[cfg(feature = "test-hooks")]
@@ -279,6 +287,43 @@ pub(crate) static OPTIONS: &[Definition] = &[
     },
     option("producer.delimiter", Shape::Text, "`\\n` appends a newline to a record that lacks one."),
     Definition {
+        default: Some("false"),
+        ..option(
+            "producer.aggregate",
+            Shape::Flag,
+            "Packs many puts, each ended by a newline, into one record: the service bills each record as a multiple of 5,120 bytes.",
+        )
+    },
+    Definition {
+        default: Some("500"),
+        ..option(
+            "producer.aggregate_records",
+            Shape::Number(1, 500),
+            "Puts in one record at the most; past 500 the service does not take a record apart any more.",
+        )
+    },
+    Definition {
+        default: Some("102400"),
+        ..option(
+            "producer.aggregate_bytes",
+            Shape::Number(1, 1_022_976),
+            "Bytes of one record of several puts at the most, before compression.",
+        )
+    },
+    Definition {
+        default: Some("none"),
+        ..option(
+            "producer.compression",
+            Shape::Choice(&["none", "gzip"]),
+            "`gzip` makes each record one gzip member, so that the joined object is gzip, too; a put then has at most 1,022,976 bytes.",
+        )
+    },
+    option(
+        "producer.max_bytes_per_second",
+        Shape::Number(1, 1 << 40),
+        "Bytes of records sent in a second at the most. Without it the stream's quota is found from the service's throttling.",
+    ),
+    Definition {
         default: Some("refuse"),
         ..option(
             "producer.overflow",
@@ -286,20 +331,38 @@ pub(crate) static OPTIONS: &[Definition] = &[
             "What a full queue does: refuse the new record, or drop the oldest ones, which then have failed.",
         )
     },
-    Definition {
-        default: Some("300000"),
-        ..option(
-            "producer.delivery_timeout_ms",
-            Shape::Number(1, 365 * 24 * HOUR),
-            "The age at which a record is given up.",
-        )
-    },
+    option(
+        "producer.delivery_timeout_ms",
+        Shape::Number(1, 365 * 24 * HOUR),
+        "The age at which a record is given up: 300000 where records are kept in memory, no limit where they are spooled.",
+    ),
     Definition {
         default: Some("none"),
         ..option(
             "producer.reports",
             Shape::Choice(&["none", "failures", "all"]),
             "Which fates are reported: each such record has exactly one report, kept until it is fetched.",
+        )
+    },
+    option(
+        "producer.spool_dir",
+        Shape::Text,
+        "A folder in which records wait on disk, so that they outlive the process. `%p` becomes the process id. Without it they wait in memory.",
+    ),
+    Definition {
+        default: Some("1073741824"),
+        ..option(
+            "producer.spool_bytes",
+            Shape::Number(8 << 20, 1 << 44),
+            "Bytes of the spool's files at the most.",
+        )
+    },
+    Definition {
+        default: Some("interval"),
+        ..option(
+            "producer.spool_sync",
+            Shape::Choice(&["put", "interval", "never"]),
+            "What outlives a loss of power: all (`put`), all but the last second, what the kernel had written (`never`).",
         )
     },
     #[cfg(feature = "test-hooks")]

@@ -63,6 +63,11 @@ impl Chunk {
         self.since + self.ages.get(index).copied().map_or(0, u64::from)
     }
 
+    /// The size of the put at `index`.
+    pub(super) fn size(&self, index: usize) -> usize {
+        self.range(index).len()
+    }
+
     fn range(&self, index: usize) -> std::ops::Range<usize> {
         let end = |index: usize| self.ends.get(index).map_or(0, |end| *end as usize);
         let start = index.checked_sub(1).map_or(0, end);
@@ -125,6 +130,15 @@ impl Put {
     /// Its bytes, delimiter included.
     pub(super) fn data(&self) -> &[u8] {
         self.chunk.data.get(self.chunk.range(self.index as usize)).unwrap_or_default()
+    }
+
+    /// The bytes from this put to `last`, where the `count` puts of these two and those between lie together.
+    pub(super) fn through<'a>(&'a self, last: &Put, count: usize) -> Option<&'a [u8]> {
+        if !Arc::ptr_eq(&self.chunk, &last.chunk) || self.index as usize + count != last.index as usize + 1 {
+            return None;
+        }
+        let (first, last) = (self.chunk.range(self.index as usize), self.chunk.range(last.index as usize));
+        self.chunk.data.get(first.start..last.end)
     }
 
     /// What the caller calls it; 0 where nobody wants reports.

@@ -1,12 +1,12 @@
 //! What a producer's callers and senders share: the queue, the reports, and who waits for what.
 
+use super::batch::Batch;
 use super::chunk::{New, Put};
 use super::queue::Queue;
 use super::report::{Delivery, Reports, Stats, Summary};
 use super::settings::{Overflow, ProducerSettings, Reports as Wanted};
 use crate::error::{Error, Kind, Result};
 use crate::sys::event::Event;
-use crate::wire::limits;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,9 @@ pub(super) struct State {
     reports: Reports,
     summary: Summary,
     /// What each sender has in a call; `None` where the call was given up by `close`.
-    pub(super) flights: Vec<Option<Arc<Vec<Put>>>>,
+    pub(super) flights: Vec<Option<Arc<Batch>>>,
+    /// Senders that are telling what became of a call.
+    pub(super) settling: usize,
     /// Places in `flights` whose senders have ended.
     pub(super) places: Vec<usize>,
     /// Senders there are, and those of them that wait for work.
@@ -59,6 +61,7 @@ impl Core {
             reports: Reports::default(),
             summary: Summary::default(),
             flights: Vec::new(),
+            settling: 0,
             places: Vec::new(),
             senders: 0,
             idle: 0,
@@ -111,7 +114,7 @@ impl Core {
     pub(super) fn put(&self, data: &[u8], tag: u64, wait: Option<Duration>) -> Result<bool> {
         let delimiter = self.settings.delimiter.filter(|end| data.last() != Some(end));
         let bytes = data.len() + usize::from(delimiter.is_some());
-        limits::record(bytes)?;
+        self.settings.check(bytes)?;
         let tag = (self.settings.reports != Wanted::None).then_some(tag);
         let mut until = None;
         let mut state = self.lock();
@@ -151,8 +154,9 @@ impl Core {
     fn call_senders(&self, state: &mut State, bytes: usize) -> bool {
         let (puts, all) = state.queue.waiting();
         // The first put starts the linger; each full batch is work for one more.
-        let full = puts.is_multiple_of(self.settings.batch_records)
-            || all / self.settings.batch_bytes > (all - bytes) / self.settings.batch_bytes;
+        let limits = self.settings.limits();
+        let full = puts.is_multiple_of(limits.puts())
+            || all / limits.bytes > all.saturating_sub(bytes) / limits.bytes;
         if puts != 1 && !full && state.senders > 0 {
             return false;
         }
@@ -249,7 +253,7 @@ impl Core {
     pub(super) fn stats(&self) -> Stats {
         let state = self.lock();
         let (queued, queued_bytes) = state.queue.waiting();
-        let in_flight: usize = state.flights.iter().flatten().map(|puts| puts.len()).sum();
+        let in_flight: usize = state.flights.iter().flatten().map(|batch| batch.puts.len()).sum();
         Stats {
             queued: queued as u64,
             queued_bytes: queued_bytes as u64,
@@ -274,6 +278,10 @@ impl Core {
             state = self.wait(&self.done, state, until);
         }
         state.hurry -= 1;
+        // What has been answered already gets the fate that the answer gave it: this takes no time to speak of.
+        while close && state.settling > 0 {
+            state = self.wait(&self.done, state, None);
+        }
         let done = state.queue.epochs.done(mark);
         let left = state.stats.records - state.stats.delivered - state.stats.failed;
         if close {
@@ -293,8 +301,8 @@ impl Core {
         for put in state.queue.drain() {
             self.settle(state, put, &fate);
         }
-        let flights: Vec<Arc<Vec<Put>>> = state.flights.iter_mut().filter_map(Option::take).collect();
-        for put in flights.iter().flat_map(|puts| puts.iter()) {
+        let flights: Vec<Arc<Batch>> = state.flights.iter_mut().filter_map(Option::take).collect();
+        for put in flights.iter().flat_map(|batch| batch.puts.iter()) {
             self.settle(state, put.clone(), &fate);
         }
     }

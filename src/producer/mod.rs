@@ -1,8 +1,11 @@
 //! The producer: records are taken in at once and delivered in the background.
 
+mod batch;
 mod chunk;
 mod core;
 mod epochs;
+mod memory;
+mod pack;
 mod queue;
 #[cfg(test)]
 mod queue_tests;

@@ -1,8 +1,11 @@
 //! What waits to be sent: which puts go into the next batch, and when. Pure: time comes in as milliseconds since the
 //! producer began, and no thread or lock is known here.
 
-use super::chunk::{Chunk, New, OVERHEAD, Put, ROOM};
+use super::batch::Batch;
+use super::chunk::{New, OVERHEAD, Put};
 use super::epochs::Epochs;
+use super::memory::Memory;
+use super::pack::{Fits, Limits, Packer};
 use super::settings::ProducerSettings;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,6 +14,8 @@ use std::sync::Arc;
 pub(super) const REPORT: usize = 32;
 /// The first pause after a failure, and the longest, in milliseconds.
 const PAUSE: (u64, u64) = (100, 20_000);
+/// Pauses after a refusal that sending again will hardly heal begin here: 2^4 times the first one.
+const SLOWLY: u32 = 4;
 
 /// When there is something to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +31,7 @@ pub(super) enum Next {
 /// Puts in the order in which they go out: those that came back first.
 pub(super) struct Queue {
     settings: Arc<ProducerSettings>,
-    open: Chunk,
-    sealed: VecDeque<Arc<Chunk>>,
-    /// The first put of the first sealed block that is not taken yet.
-    cursor: usize,
+    memory: Memory,
     back: VecDeque<Put>,
     back_bytes: usize,
     fresh: usize,
@@ -46,9 +48,7 @@ impl Queue {
     pub(super) fn new(settings: Arc<ProducerSettings>) -> Queue {
         Queue {
             settings,
-            open: Chunk::default(),
-            sealed: VecDeque::new(),
-            cursor: 0,
+            memory: Memory::default(),
             back: VecDeque::new(),
             back_bytes: 0,
             fresh: 0,
@@ -82,45 +82,39 @@ impl Queue {
         if self.used + cost > self.settings.queue_bytes {
             return false;
         }
-        if !self.open.fits(bytes) {
-            if self.open.len() > 0 {
-                self.sealed.push_back(self.open.seal());
-            }
-            if !self.open.fits(bytes) {
-                self.open = Chunk::with_room(ROOM.max(bytes));
-            }
-        }
         let seq = self.epochs.begin();
-        self.open.push(new, seq);
+        self.memory.put(new, bytes, seq);
         self.used += cost;
         self.fresh += 1;
         self.fresh_bytes += bytes;
         true
     }
 
-    /// The oldest put that was never taken.
-    fn oldest(&self) -> Option<u64> {
-        match self.sealed.front() {
-            Some(chunk) => Some(chunk.came(self.cursor)),
-            None => (self.open.len() > 0).then(|| self.open.came(0)),
-        }
+    /// The time at which a put is too old.
+    fn end_of(&self, came: u64) -> u64 {
+        let life = self.settings.delivery_timeout.map_or(u128::MAX, |life| life.as_millis());
+        came.saturating_add(u64::try_from(life).unwrap_or(u64::MAX))
     }
 
-    /// When the next batch is due; at once where `hurry` is set.
-    pub(super) fn next(&self, now: u64, hurry: bool) -> Next {
-        let oldest = self.oldest();
+    /// When the first of those that wait is too old.
+    fn first_end(&self) -> u64 {
+        self.settings.delivery_timeout.map_or(u64::MAX, |_| {
+            let first = self.back.iter().map(Put::came).chain(self.memory.oldest()).min();
+            first.map_or(u64::MAX, |came| self.end_of(came))
+        })
+    }
+
+    /// When the next batch is due; at once where `hurry` is set. `limits` are those of the next call.
+    pub(super) fn next(&self, now: u64, limits: &Limits, hurry: bool) -> Next {
+        let oldest = self.memory.oldest();
         if oldest.is_none() && self.back.is_empty() {
             return Next::Empty;
         }
-        let life = u64::try_from(self.settings.delivery_timeout.as_millis()).unwrap_or(u64::MAX);
-        let end = self.back.iter().map(Put::came).chain(oldest).min().unwrap_or(now).saturating_add(life);
-        if now >= end {
-            return Next::Take;
-        }
+        let end = self.first_end();
         if now < self.not_before {
             return Next::Wait(self.not_before.min(end));
         }
-        let full = self.fresh >= self.settings.batch_records || self.fresh_bytes >= self.settings.batch_bytes;
+        let full = self.fresh >= limits.puts() || self.fresh_bytes >= limits.bytes;
         let linger = u64::try_from(self.settings.linger.as_millis()).unwrap_or(u64::MAX);
         let due = oldest.map_or(now, |oldest| oldest.saturating_add(linger));
         if hurry || full || !self.back.is_empty() || now >= due {
@@ -130,76 +124,62 @@ impl Queue {
         }
     }
 
-    fn pop(&mut self) -> Option<Put> {
-        if let Some(put) = self.back.pop_front() {
-            self.back_bytes -= put.data().len();
-            return Some(put);
-        }
-        if self.sealed.is_empty() && self.open.len() > 0 {
-            self.sealed.push_back(self.open.seal());
-        }
-        let chunk = self.sealed.front()?;
-        let put = Put::of(chunk, self.cursor);
-        self.cursor += 1;
-        if self.cursor >= chunk.len() {
-            self.sealed.pop_front();
-            self.cursor = 0;
-        }
-        self.fresh -= 1;
-        self.fresh_bytes -= put.data().len();
+    fn pop_fresh(&mut self) -> Option<Put> {
+        let put = self.memory.pop()?;
+        self.fresh = self.fresh.saturating_sub(1);
+        self.fresh_bytes = self.fresh_bytes.saturating_sub(put.data().len());
         Some(put)
     }
 
-    /// Puts one back that did not fit, in front of all.
-    fn unpop(&mut self, put: Put) {
-        self.back_bytes += put.data().len();
-        self.back.push_front(put);
+    fn pop(&mut self) -> Option<Put> {
+        if let Some(put) = self.back.pop_front() {
+            self.back_bytes = self.back_bytes.saturating_sub(put.data().len());
+            return Some(put);
+        }
+        self.pop_fresh()
     }
 
-    /// Takes the next batch: at least one put where any waits, whatever its size. Those that are too old go to `old`,
-    /// and during a pause nothing else is taken.
-    pub(super) fn take(&mut self, now: u64, batch: &mut Vec<Put>, old: &mut Vec<Put>) {
-        let life = u64::try_from(self.settings.delivery_timeout.as_millis()).unwrap_or(u64::MAX);
-        let is_old = |put: &Put| put.came().saturating_add(life) <= now;
-        if self.back.iter().any(is_old) {
-            for put in std::mem::take(&mut self.back) {
-                if is_old(&put) {
-                    self.back_bytes -= put.data().len();
-                    old.push(put);
-                } else {
-                    self.back.push_back(put);
-                }
-            }
+    /// Takes out those that are too old.
+    pub(super) fn expire(&mut self, now: u64) -> Vec<Put> {
+        let mut old = Vec::new();
+        if now < self.first_end() {
+            return old;
         }
-        let pausing = now < self.not_before;
-        let mut bytes = 0;
-        while batch.len() < self.settings.batch_records {
-            if pausing && self.oldest().is_none_or(|came| came.saturating_add(life) > now) {
-                break;
-            }
-            let Some(put) = self.pop_for(pausing) else { break };
-            let size = put.data().len();
-            if is_old(&put) {
+        for put in std::mem::take(&mut self.back) {
+            if self.end_of(put.came()) <= now {
+                self.back_bytes = self.back_bytes.saturating_sub(put.data().len());
                 old.push(put);
-            } else if !batch.is_empty() && bytes + size > self.settings.batch_bytes {
-                self.unpop(put);
-                break;
             } else {
-                bytes += size;
-                batch.push(put);
+                self.back.push_back(put);
             }
         }
+        while self.memory.oldest().is_some_and(|came| self.end_of(came) <= now) {
+            old.extend(self.pop_fresh());
+        }
+        old
     }
 
-    /// During a pause those that came back stay where they are.
-    fn pop_for(&mut self, pausing: bool) -> Option<Put> {
-        if !pausing {
-            return self.pop();
+    /// Takes the next batch: at least one put where any waits, whatever its size.
+    pub(super) fn take(&mut self, limits: Limits) -> Batch {
+        let mut batch = Batch::default();
+        let mut packer = Packer::new(limits);
+        loop {
+            let size = match self.back.front() {
+                Some(put) => Some(put.data().len()),
+                None => self.memory.peek(),
+            };
+            let Some(fits) = size.map(|size| packer.add(size)) else { break };
+            match fits {
+                Fits::Not => break,
+                Fits::Begins if !batch.puts.is_empty() => batch.ends.push(batch.puts.len()),
+                Fits::Begins | Fits::Joins => {}
+            }
+            batch.puts.extend(self.pop());
         }
-        let (back, bytes) = (std::mem::take(&mut self.back), std::mem::take(&mut self.back_bytes));
-        let put = self.pop();
-        (self.back, self.back_bytes) = (back, bytes);
-        put
+        if !batch.puts.is_empty() {
+            batch.ends.push(batch.puts.len());
+        }
+        batch
     }
 
     /// The oldest of all that wait, to be given up.
@@ -215,7 +195,8 @@ impl Queue {
     /// Puts that failed and may be sent again go back to the head, in their order.
     pub(super) fn give_back(&mut self, puts: impl DoubleEndedIterator<Item = Put>) {
         for put in puts.rev() {
-            self.unpop(put);
+            self.back_bytes += put.data().len();
+            self.back.push_front(put);
         }
     }
 
@@ -230,8 +211,12 @@ impl Queue {
         (self.failures, self.not_before) = (0, 0);
     }
 
-    /// A call got nothing through: a pause that doubles, of which `chance` (0 to 1) chooses the second half.
-    pub(super) fn went_badly(&mut self, now: u64, chance: f64) {
+    /// A call got nothing through: a pause that doubles, of which `chance` (0 to 1) chooses the second half. `slowly`:
+    /// it is not likely to heal by itself.
+    pub(super) fn went_badly(&mut self, now: u64, chance: f64, slowly: bool) {
+        if slowly {
+            self.failures = self.failures.max(SLOWLY);
+        }
         let longest = PAUSE.0.saturating_mul(1 << self.failures.min(10)).min(PAUSE.1);
         self.failures += 1;
         #[expect(

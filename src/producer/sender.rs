@@ -1,9 +1,10 @@
 //! The threads that send: each takes a batch, makes one call, and tells what became of it.
 
+use super::batch::{Batch, Packed};
 use super::chunk::Put;
 use super::core::{Core, Fate, State};
 use super::queue::Next;
-use crate::client::{Client, Records, Resend, kind_of_record};
+use crate::client::{Client, Resend, kind_of_record};
 use crate::error::{Error, Kind};
 use crate::log::Level;
 use crate::retry::{Class, classify};
@@ -16,8 +17,8 @@ use std::time::{Duration, Instant};
 
 /// A sender that has had nothing to do for this long ends.
 const IDLE: Duration = Duration::from_secs(10);
-/// The service bills each record as a multiple of this many bytes (developer guide, "Amazon Data Firehose pricing").
-const BILLED: usize = 5120;
+/// Puts whose fates are told under one hold of the lock.
+const SLICE: usize = 1000;
 
 /// What a sender works with.
 pub(super) struct Sender {
@@ -27,24 +28,23 @@ pub(super) struct Sender {
     pub(super) random: Arc<Random>,
 }
 
-impl Records for Vec<Put> {
-    fn count(&self) -> usize {
-        self.len()
-    }
-
-    fn size(&self, index: usize) -> usize {
-        self.get(index).len()
-    }
-
-    fn get(&self, index: usize) -> &[u8] {
-        self.as_slice().get(index).map(Put::data).unwrap_or_default()
-    }
-}
-
-/// What becomes of a put after a call.
+/// What becomes of the puts of a record after a call.
 enum After {
     Settled(Fate),
     Again,
+    /// Again, though it will hardly help soon: they are in the spool, and can wait.
+    Later,
+}
+
+/// What became of a call, counted.
+#[derive(Default)]
+struct Outcome {
+    delivered: usize,
+    failed: usize,
+    again: Vec<Put>,
+    throttled: u64,
+    later: bool,
+    codes: Vec<Arc<str>>,
 }
 
 impl Sender {
@@ -75,9 +75,11 @@ impl Sender {
 
     fn run(self, slot: usize) {
         let mut reply = Reply::default();
+        let mut packed = Packed::new(self.core.settings.gzip);
         while let Some(batch) = self.take(slot) {
             let sent = catch_unwind(AssertUnwindSafe(|| {
-                self.client.put_record_batch(&self.stream, &*batch, Resend::Nothing, &mut reply)
+                packed.pack(Arc::clone(&batch))?;
+                self.client.put_record_batch(&self.stream, &packed, Resend::Nothing, &mut reply)
             }));
             let outcome = sent.unwrap_or_else(|_| {
                 reply = Reply::default();
@@ -86,26 +88,25 @@ impl Sender {
                     "a fault of the library was contained; please report it".to_owned(),
                 ))
             });
-            self.settle(slot, &batch, &outcome.err(), &reply);
+            self.settle(slot, &batch, &packed, outcome.err().as_ref(), &reply);
+            packed.clear();
         }
     }
 
     /// The next batch; `None`: this sender ends.
-    fn take(&self, slot: usize) -> Option<Arc<Vec<Put>>> {
+    fn take(&self, slot: usize) -> Option<Arc<Batch>> {
         let core = &*self.core;
         let mut state = core.lock();
         let mut bored = Instant::now() + IDLE;
         loop {
             let now = core.now();
-            let until = match state.queue.next(now, state.hurry > 0) {
+            let old = state.queue.expire(now);
+            self.give_up(&mut state, old);
+            let limits = core.settings.limits();
+            let until = match state.queue.next(now, &limits, state.hurry > 0) {
                 Next::Take => {
-                    let (mut batch, mut old) = (Vec::new(), Vec::new());
-                    state.queue.take(now, &mut batch, &mut old);
-                    self.give_up(&mut state, old);
-                    if batch.is_empty() {
-                        continue;
-                    }
-                    for put in &mut batch {
+                    let mut batch = state.queue.take(limits);
+                    for put in &mut batch.puts {
                         put.attempts += 1;
                     }
                     let batch = Arc::new(batch);
@@ -113,7 +114,7 @@ impl Sender {
                         *flight = Some(Arc::clone(&batch));
                     }
                     // What is left may be a batch for another.
-                    if state.idle > 0 && state.queue.next(now, state.hurry > 0) == Next::Take {
+                    if state.idle > 0 && state.queue.next(now, &limits, state.hurry > 0) == Next::Take {
                         core.work.notify_one();
                     }
                     return Some(batch);
@@ -146,7 +147,7 @@ impl Sender {
             self.core.settle(state, put, &fate);
         }
         self.core.settled();
-        let limit = self.core.settings.delivery_timeout.as_millis();
+        let limit = self.core.settings.delivery_timeout.unwrap_or_default().as_millis();
         self.say(Level::Error, format_args!(
             "{count} records for the stream {} were given up after producer.delivery_timeout_ms = {limit}", self.stream
         ));
@@ -157,90 +158,97 @@ impl Sender {
         let _ = catch_unwind(AssertUnwindSafe(|| self.client.log(level, line)));
     }
 
-    fn settle(&self, slot: usize, batch: &Arc<Vec<Put>>, error: &Option<Error>, reply: &Reply) {
+    fn settle(&self, slot: usize, batch: &Batch, packed: &Packed, error: Option<&Error>, reply: &Reply) {
         let core = &*self.core;
         let mut state = core.lock();
         state.stats.requests += u64::from(reply.attempts);
-        let flight = state.flights.get_mut(slot).and_then(Option::take);
-        if flight.is_none() {
+        if state.flights.get_mut(slot).and_then(Option::take).is_none() {
             // Given up by close: whatever the answer, it has been told.
             return;
         }
-        let (mut again, mut throttled, mut delivered, mut failed) = (Vec::new(), 0_u64, 0_usize, 0_usize);
-        let mut codes: Vec<Arc<str>> = Vec::new();
-        for (index, put) in batch.iter().enumerate() {
-            match fate(index, error.as_ref(), reply, &mut codes, &mut throttled) {
-                After::Again => again.push(put.clone()),
-                After::Settled(fate) => {
-                    if matches!(fate, Fate::Delivered) {
-                        delivered += 1;
-                        state.stats.billed_bytes += put.data().len().max(1).next_multiple_of(BILLED) as u64;
-                    } else {
-                        failed += 1;
-                    }
-                    core.settle(&mut state, put.clone(), &fate);
+        state.settling += 1;
+        let mut outcome = Outcome::default();
+        let mut held = 0;
+        for (index, puts) in batch.records().enumerate() {
+            let after = self.fate(index, error, reply, &mut outcome);
+            match after {
+                After::Settled(Fate::Delivered) => {
+                    outcome.delivered += puts.len();
+                    state.stats.billed_bytes += packed.billed(index);
+                }
+                After::Settled(_) => outcome.failed += puts.len(),
+                After::Later => outcome.later = true,
+                After::Again => {}
+            }
+            for put in puts {
+                match &after {
+                    After::Settled(fate) => core.settle(&mut state, put.clone(), fate),
+                    After::Again | After::Later => outcome.again.push(put.clone()),
                 }
             }
+            held += puts.len();
+            if held >= SLICE {
+                // Those who put must not wait for all of a large call.
+                drop(state);
+                held = 0;
+                state = core.lock();
+            }
         }
-        state.stats.throttled += throttled;
-        state.stats.retried += again.len() as u64;
-        if delivered > 0 && throttled == 0 {
+        state.stats.throttled += outcome.throttled;
+        state.stats.retried += outcome.again.len() as u64;
+        let again = outcome.again.len();
+        if outcome.delivered > 0 && outcome.throttled == 0 {
             state.queue.went_well();
-        } else if !again.is_empty() {
+        } else if again > 0 {
             let now = core.now();
             let chance = self.random.unit();
-            state.queue.went_badly(now, chance);
+            state.queue.went_badly(now, chance, outcome.later);
         }
-        // Nothing goes back once the producer was closed and its rest was given up.
-        state.queue.give_back(again.into_iter());
+        state.queue.give_back(outcome.again.into_iter());
+        state.settling -= 1;
         drop(state);
         core.settled();
         if let Some(error) = error {
-            let level = if failed > 0 { Level::Error } else { Level::Warn };
+            let level = if outcome.failed > 0 { Level::Error } else { Level::Warn };
             self.say(
                 level,
                 format_args!(
-                    "stream {}: {delivered} records delivered, {failed} failed, {} to be sent again: {}",
-                    self.stream,
-                    batch.len() - delivered - failed,
-                    error.message
+                    "stream {}: {} records delivered, {} failed, {again} to be sent again: {}",
+                    self.stream, outcome.delivered, outcome.failed, error.message
                 ),
             );
         }
     }
-}
 
-/// What becomes of the record at `index`.
-fn fate(
-    index: usize,
-    error: Option<&Error>,
-    reply: &Reply,
-    codes: &mut Vec<Arc<str>>,
-    throttled: &mut u64,
-) -> After {
-    let Some(error) = error else { return After::Settled(Fate::Delivered) };
-    let code = reply.error_code_text(index);
-    let whole = error.kind != Kind::PartialFailure;
-    if !whole && code.is_empty() {
-        return After::Settled(Fate::Delivered);
-    }
-    let kind = if whole { error.kind } else { kind_of_record(code) };
-    let class = classify(code, 0);
-    if class == Some(Class::Throttling) || kind == Kind::Throttled {
-        *throttled += 1;
-    }
-    if class.is_some() || !is_final(kind) {
-        return After::Again;
-    }
-    let code = if code.is_empty() { kind.name() } else { code };
-    let code = match codes.iter().find(|known| &***known == code) {
-        Some(known) => Arc::clone(known),
-        None => {
-            codes.push(code.into());
-            code.into()
+    /// What becomes of the record at `index`.
+    fn fate(&self, index: usize, error: Option<&Error>, reply: &Reply, outcome: &mut Outcome) -> After {
+        let Some(error) = error else { return After::Settled(Fate::Delivered) };
+        let code = reply.error_code_text(index);
+        let whole = error.kind != Kind::PartialFailure;
+        if !whole && code.is_empty() {
+            return After::Settled(Fate::Delivered);
         }
-    };
-    After::Settled(Fate::Failed(kind, code))
+        let kind = if whole { error.kind } else { kind_of_record(code) };
+        let class = classify(code, 0);
+        if class == Some(Class::Throttling) || kind == Kind::Throttled {
+            outcome.throttled += 1;
+        }
+        if class.is_some() || !is_final(kind) {
+            return After::Again;
+        }
+        if self.core.settings.spool.is_some() {
+            return After::Later;
+        }
+        let code = if code.is_empty() { kind.name() } else { code };
+        let code = match outcome.codes.iter().find(|known| &***known == code) {
+            Some(known) => Arc::clone(known),
+            None => {
+                outcome.codes.push(code.into());
+                code.into()
+            }
+        };
+        After::Settled(Fate::Failed(kind, code))
+    }
 }
 
 /// A refusal that stays one however often the records are sent.
