@@ -51,6 +51,8 @@ pub(crate) enum Kind {
     QueueFull,
     /// The producer is closed.
     Closed,
+    /// The spool's folder cannot be used.
+    SpoolFailed,
     /// A fault of the library.
     Internal,
 }
@@ -82,6 +84,7 @@ impl Kind {
             Kind::PartialFailure => "FIREHOSE_PARTIAL_FAILURE",
             Kind::QueueFull => "FIREHOSE_QUEUE_FULL",
             Kind::Closed => "FIREHOSE_CLOSED",
+            Kind::SpoolFailed => "FIREHOSE_SPOOL_FAILED",
             Kind::Internal => "FIREHOSE_INTERNAL",
         }
     }

@@ -130,6 +130,7 @@ impl From<Kind> for firehose_status {
             Kind::PartialFailure => FIREHOSE_PARTIAL_FAILURE,
             Kind::QueueFull => FIREHOSE_QUEUE_FULL,
             Kind::Closed => FIREHOSE_CLOSED,
+            Kind::SpoolFailed => FIREHOSE_SPOOL_FAILED,
             Kind::Internal => FIREHOSE_INTERNAL,
         }
     }

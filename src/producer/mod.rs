@@ -12,6 +12,7 @@ mod queue_tests;
 mod report;
 mod sender;
 mod settings;
+mod spool;
 
 pub(crate) use report::{Delivery, Stats, Summary};
 pub(crate) use settings::ProducerSettings;

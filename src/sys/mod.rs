@@ -3,7 +3,9 @@
 #![expect(unsafe_code, reason = "system calls and the state that must survive fork")]
 
 pub(crate) mod event;
+pub(crate) mod file;
 pub(crate) mod fork;
+pub(crate) mod mapping;
 pub(crate) mod output;
 pub(crate) mod pipe;
 pub(crate) mod random;
