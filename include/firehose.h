@@ -362,6 +362,22 @@ typedef struct firehose_stats {
    * Bytes that count against producer.queue_bytes now.
    */
   uint64_t used_bytes;
+  /**
+   * Records of earlier processes that the spool held when it was opened.
+   */
+  uint64_t recovered;
+  /**
+   * Records in the spool now, those in calls included.
+   */
+  uint64_t spooled;
+  /**
+   * Bytes of the spool's files now.
+   */
+  uint64_t spool_bytes;
+  /**
+   * Places in the spool that were found damaged when it was opened, and skipped.
+   */
+  uint64_t spool_damaged;
 } firehose_stats;
 
 #ifdef __cplusplus
@@ -515,10 +531,11 @@ void firehose_config_free(struct firehose_config *config);
 
 /**
  * Makes a producer for a stream. config may be NULL; only its producer.* options are looked at, and they come before
- * those that the client was made with. Starts no thread and does no network I/O. On success *producer is the
+ * those that the client was made with. Does no network I/O, and starts no thread unless there is a spool
+ * (producer.spool_dir) that holds records of an earlier process, which are delivered first. On success *producer is the
  * caller's, who frees it with firehose_producer_free; on failure it is set to NULL.
  *
- * Returns FIREHOSE_OK or FIREHOSE_INVALID_ARGUMENT.
+ * Returns FIREHOSE_OK, FIREHOSE_INVALID_ARGUMENT, or FIREHOSE_SPOOL_FAILED where the spool's folder cannot be used.
  */
 firehose_status firehose_producer_new(struct firehose_client *client,
                                       const char *stream,

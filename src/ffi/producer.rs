@@ -73,6 +73,14 @@ pub struct firehose_stats {
     pub reports: u64,
     /// Bytes that count against producer.queue_bytes now.
     pub used_bytes: u64,
+    /// Records of earlier processes that the spool held when it was opened.
+    pub recovered: u64,
+    /// Records in the spool now, those in calls included.
+    pub spooled: u64,
+    /// Bytes of the spool's files now.
+    pub spool_bytes: u64,
+    /// Places in the spool that were found damaged when it was opened, and skipped.
+    pub spool_damaged: u64,
 }
 
 /// Milliseconds of a C caller: negative is no limit.
@@ -81,10 +89,11 @@ fn limit(timeout_ms: i32) -> Option<Duration> {
 }
 
 /// Makes a producer for a stream. config may be NULL; only its producer.* options are looked at, and they come before
-/// those that the client was made with. Starts no thread and does no network I/O. On success *producer is the
+/// those that the client was made with. Does no network I/O, and starts no thread unless there is a spool
+/// (producer.spool_dir) that holds records of an earlier process, which are delivered first. On success *producer is the
 /// caller's, who frees it with firehose_producer_free; on failure it is set to NULL.
 ///
-/// Returns FIREHOSE_OK or FIREHOSE_INVALID_ARGUMENT.
+/// Returns FIREHOSE_OK, FIREHOSE_INVALID_ARGUMENT, or FIREHOSE_SPOOL_FAILED where the spool's folder cannot be used.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn firehose_producer_new(
     client: *mut firehose_client,
@@ -256,6 +265,10 @@ unsafe fn fill(producer: *mut firehose_producer, stats: *mut firehose_stats) -> 
         in_flight: now.in_flight,
         reports: now.reports,
         used_bytes: now.used_bytes,
+        recovered: now.recovered,
+        spooled: now.spooled,
+        spool_bytes: now.spool_bytes,
+        spool_damaged: now.spool_damaged,
     };
     // SAFETY: as above.
     unsafe { stats.write_unaligned(counted) };

@@ -1,6 +1,6 @@
 //! What one call carries: puts, and the records that they make.
 
-use super::chunk::Put;
+use super::put::Put;
 use crate::client::Records;
 use crate::error::{Error, Kind, Result};
 use crate::wire::limits::RECORD_BYTES;

@@ -68,6 +68,26 @@ impl Chunk {
         self.range(index).len()
     }
 
+    /// The bytes from the put at `first` to the one at `last`, which lie together.
+    pub(super) fn bytes(&self, first: usize, last: usize) -> &[u8] {
+        self.data.get(self.range(first).start..self.range(last).end).unwrap_or_default()
+    }
+
+    /// What the caller calls the put at `index`; 0 where nobody wants reports.
+    pub(super) fn tag(&self, index: usize) -> u64 {
+        self.tags.get(index).copied().unwrap_or_default()
+    }
+
+    /// The number of the put at `index`.
+    pub(super) fn number(&self, index: usize) -> u64 {
+        self.first + index as u64
+    }
+
+    /// The fate of one of its puts is known: gives what the block counted for when it was the last, else 0.
+    pub(super) fn settle(&self) -> usize {
+        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 { self.cost() } else { 0 }
+    }
+
     fn range(&self, index: usize) -> std::ops::Range<usize> {
         let end = |index: usize| self.ends.get(index).map_or(0, |end| *end as usize);
         let start = index.checked_sub(1).map_or(0, end);
@@ -112,58 +132,9 @@ pub(super) struct New<'a> {
     pub(super) now: u64,
 }
 
-/// A put that was taken out of the queue.
-#[derive(Clone)]
-pub(super) struct Put {
-    chunk: Arc<Chunk>,
-    index: u32,
-    /// Calls that it was part of.
-    pub(super) attempts: u32,
-}
-
-impl Put {
-    /// The put at `index`.
-    pub(super) fn of(chunk: &Arc<Chunk>, index: usize) -> Put {
-        Put { chunk: Arc::clone(chunk), index: u32::try_from(index).unwrap_or_default(), attempts: 0 }
-    }
-
-    /// Its bytes, delimiter included.
-    pub(super) fn data(&self) -> &[u8] {
-        self.chunk.data.get(self.chunk.range(self.index as usize)).unwrap_or_default()
-    }
-
-    /// The bytes from this put to `last`, where the `count` puts of these two and those between lie together.
-    pub(super) fn through<'a>(&'a self, last: &Put, count: usize) -> Option<&'a [u8]> {
-        if !Arc::ptr_eq(&self.chunk, &last.chunk) || self.index as usize + count != last.index as usize + 1 {
-            return None;
-        }
-        let (first, last) = (self.chunk.range(self.index as usize), self.chunk.range(last.index as usize));
-        self.chunk.data.get(first.start..last.end)
-    }
-
-    /// What the caller calls it; 0 where nobody wants reports.
-    pub(super) fn tag(&self) -> u64 {
-        self.chunk.tags.get(self.index as usize).copied().unwrap_or_default()
-    }
-
-    /// Its number.
-    pub(super) fn seq(&self) -> u64 {
-        self.chunk.first + u64::from(self.index)
-    }
-
-    /// When it came.
-    pub(super) fn came(&self) -> u64 {
-        self.chunk.came(self.index as usize)
-    }
-
-    /// Its fate is known: gives what its block counted for when it was the last of it, else 0.
-    pub(super) fn settle(self) -> usize {
-        if self.chunk.open.fetch_sub(1, Ordering::AcqRel) == 1 { self.chunk.cost() } else { 0 }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::put::Put;
     use super::*;
 
     fn new(data: &[u8], now: u64) -> New<'_> {
@@ -181,7 +152,7 @@ mod tests {
         // Far from full: its memory stays for the next.
         assert!(chunk.len() == 0 && chunk.fits(1000));
         let puts: Vec<Put> = (0..3).map(|index| Put::of(&sealed, index)).collect();
-        let seen: Vec<_> = puts.iter().map(|put| (put.data(), put.tag(), put.seq(), put.came())).collect();
+        let seen: Vec<_> = puts.iter().map(|put| (put.data(), put.tag(), put.number(), put.came())).collect();
         assert_eq!(
             seen,
             [
@@ -202,6 +173,6 @@ mod tests {
         let sealed = chunk.seal();
         assert!(!chunk.fits(1));
         let put = Put::of(&sealed, 0);
-        assert_eq!((put.data(), put.tag(), put.seq()), (b"0123456789".as_slice(), 0, 7));
+        assert_eq!((put.data(), put.tag(), put.number()), (b"0123456789".as_slice(), 0, 7));
     }
 }

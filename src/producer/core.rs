@@ -1,14 +1,26 @@
 //! What a producer's callers and senders share: the queue, the reports, and who waits for what.
 
 use super::batch::Batch;
-use super::chunk::{New, Put};
-use super::queue::Queue;
+use super::chunk::{New, OVERHEAD};
+use super::put::Put;
+use super::queue::{Queue, REPORT};
 use super::report::{Delivery, Reports, Stats, Summary};
-use super::settings::{Overflow, ProducerSettings, Reports as Wanted};
+use super::settings::{Overflow, ProducerSettings, Reports as Wanted, SpoolSync};
+use super::spool::{Refusal, Spool, Syncer};
 use crate::error::{Error, Kind, Result};
 use crate::sys::event::Event;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// For how long a put waits before it tries a full disk again.
+const DISK: Duration = Duration::from_millis(200);
+
+/// Threads that a put asks for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanting {
+    pub(super) sender: bool,
+    pub(super) syncer: bool,
+}
 
 /// A fate: delivered, or why not.
 pub(super) enum Fate {
@@ -36,12 +48,18 @@ pub(super) struct State {
     /// Callers who do not want to wait for batches to fill.
     pub(super) hurry: usize,
     pub(super) closed: bool,
+    /// A thread syncs the spool.
+    pub(super) syncing: bool,
 }
 
 /// The shared part.
 pub(super) struct Core {
     pub(super) settings: Arc<ProducerSettings>,
     began: Instant,
+    /// Milliseconds from 1970 to that instant.
+    since: u64,
+    /// What makes a spool outlive a loss of power.
+    pub(super) syncer: Option<Arc<Syncer>>,
     state: Mutex<State>,
     /// Senders wait here for work.
     pub(super) work: Condvar,
@@ -49,15 +67,20 @@ pub(super) struct Core {
     room: Condvar,
     /// Flushes and polls wait here.
     done: Condvar,
+    /// The thread that syncs waits here for the end.
+    pub(super) ending: Condvar,
     event: Option<Event>,
 }
 
 impl Core {
-    /// An empty one, of this process.
-    pub(super) fn new(settings: &Arc<ProducerSettings>) -> Core {
+    /// An empty one, of this process, but for what a spool holds.
+    pub(super) fn new(settings: &Arc<ProducerSettings>, spool: Option<Spool>) -> Core {
+        let syncer = spool.as_ref().map(|spool| Arc::clone(spool.syncer()));
+        let recovered = spool.as_ref().map_or(0, |spool| spool.found().records);
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let state = State {
-            queue: Queue::new(Arc::clone(settings)),
-            stats: Stats::default(),
+            queue: Queue::new(Arc::clone(settings), spool),
+            stats: Stats { recovered, ..Stats::default() },
             reports: Reports::default(),
             summary: Summary::default(),
             flights: Vec::new(),
@@ -67,15 +90,19 @@ impl Core {
             idle: 0,
             hurry: 0,
             closed: false,
+            syncing: false,
         };
         let event = (settings.reports != Wanted::None).then(Event::new).and_then(std::io::Result::ok);
         Core {
             settings: Arc::clone(settings),
             began: Instant::now(),
+            since: u64::try_from(since).unwrap_or_default(),
+            syncer,
             state: Mutex::new(state),
             work: Condvar::new(),
             room: Condvar::new(),
             done: Condvar::new(),
+            ending: Condvar::new(),
             event,
         }
     }
@@ -84,14 +111,14 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Milliseconds since the producer began.
+    /// Milliseconds since 1970 by a clock that is never set.
     pub(super) fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.since + u64::try_from(self.began.elapsed().as_millis()).unwrap_or_default()
     }
 
-    /// The instant of a time since the producer began.
+    /// The instant of such a time.
     pub(super) fn instant(&self, ms: u64) -> Instant {
-        self.began + Duration::from_millis(ms)
+        self.began + Duration::from_millis(ms.saturating_sub(self.since))
     }
 
     pub(super) fn wait<'a>(
@@ -109,24 +136,29 @@ impl Core {
         }
     }
 
-    /// Takes a record in. `wait`: how long for room, `None` for as long as it takes. Gives whether a sender has to be
+    /// Takes a record in. `wait`: how long for room, `None` for as long as it takes. Gives what has to be
     /// started.
-    pub(super) fn put(&self, data: &[u8], tag: u64, wait: Option<Duration>) -> Result<bool> {
+    pub(super) fn put(&self, data: &[u8], tag: u64, wait: Option<Duration>) -> Result<Wanting> {
         let delimiter = self.settings.delimiter.filter(|end| data.last() != Some(end));
         let bytes = data.len() + usize::from(delimiter.is_some());
         self.settings.check(bytes)?;
         let tag = (self.settings.reports != Wanted::None).then_some(tag);
         let mut until = None;
         let mut state = self.lock();
-        loop {
+        let spooled = loop {
             if state.closed {
                 return Err(Error::new(Kind::Closed, "the producer is closed"));
             }
             let now = self.now();
-            if state.queue.put(New { data, delimiter, tag, now }, bytes) {
-                break;
+            match state.queue.put(New { data, delimiter, tag, now }, bytes) {
+                Ok(spooled) => break spooled,
+                Err(Refusal::Failed(error)) => return Err(error),
+                Err(Refusal::Full) => {}
             }
+            // Where reports that nobody fetches take the room, dropping records gives none.
+            let reports = (state.reports.len() + 1) * REPORT;
             if self.settings.overflow == Overflow::DropOldest
+                && reports + bytes + OVERHEAD <= self.settings.queue_bytes
                 && let Some(put) = state.queue.drop_oldest()
             {
                 self.settle(&mut state, put, &Fate::Failed(Kind::QueueFull, "FIREHOSE_QUEUE_FULL".into()));
@@ -134,20 +166,49 @@ impl Core {
             }
             let end = wait.map(|wait| *until.get_or_insert_with(|| Instant::now() + wait));
             if end.is_some_and(|end| Instant::now() >= end) {
-                let reports = state.reports.len();
-                let hint = if reports > 0 { ", some of them reports that nobody has fetched" } else { "" };
-                let message = format!(
-                    "the queue is full: {} of producer.queue_bytes = {} are held{hint}",
-                    state.queue.used(),
-                    self.settings.queue_bytes
-                );
-                return Err(Error::new(Kind::QueueFull, message));
+                return Err(self.full(&state));
             }
-            state = self.wait(&self.room, state, end);
-        }
+            // Nobody tells when a full disk has room again.
+            let soon = state.queue.spool().map(|_| Instant::now() + DISK);
+            state = self.wait(&self.room, state, [end, soon].into_iter().flatten().min());
+        };
         state.stats.records += 1;
         state.stats.bytes += bytes as u64;
-        Ok(self.call_senders(&mut state, bytes))
+        let sender = self.call_senders(&mut state, bytes);
+        let syncer =
+            self.sync_mode() == Some(SpoolSync::Interval) && !std::mem::replace(&mut state.syncing, true);
+        drop(state);
+        if let (Some(number), Some(syncer), Some(SpoolSync::Put)) = (spooled, &self.syncer, self.sync_mode())
+        {
+            syncer.wait(number).map_err(|error| {
+                let message =
+                    format!("the spool cannot sync the record, which may be delivered all the same: {error}");
+                Error::new(Kind::SpoolFailed, message)
+            })?;
+        }
+        Ok(Wanting { sender, syncer })
+    }
+
+    fn sync_mode(&self) -> Option<SpoolSync> {
+        self.settings.spool.as_ref().map(|spool| spool.sync)
+    }
+
+    /// Says why there is no room.
+    fn full(&self, state: &State) -> Error {
+        let (used, reports) = (state.queue.used(), state.reports.len());
+        let hint = if reports > 0 { ", some of them reports that nobody has fetched" } else { "" };
+        let message = match state.queue.spool() {
+            Some(spool) if reports == 0 => format!(
+                "the spool is full: its files have {} of producer.spool_bytes = {}, or there is no room on its disk",
+                spool.used(),
+                self.settings.spool.as_ref().map_or(0, |spool| spool.bytes),
+            ),
+            _ => format!(
+                "the queue is full: {used} of producer.queue_bytes = {} are held{hint}",
+                self.settings.queue_bytes
+            ),
+        };
+        Error::new(Kind::QueueFull, message)
     }
 
     /// Wakes a sender where there is something to do; true where one has to be started. `bytes` is what came last.
@@ -184,6 +245,8 @@ impl Core {
             }
         };
         let wanted = match self.settings.reports {
+            // A tag of an earlier process means nothing to this one.
+            _ if put.recovered() => None,
             Wanted::None => None,
             Wanted::Failures => Some(failed.is_some()),
             Wanted::All => Some(true),
@@ -206,6 +269,13 @@ impl Core {
 
     /// After fates have become known.
     pub(super) fn settled(&self) {
+        if self.syncer.is_some() {
+            let done = self.lock().queue.done();
+            for segment in done {
+                // One that cannot be deleted has nothing to deliver, and is deleted by the next opening.
+                let _ = segment.delete();
+            }
+        }
         self.room.notify_all();
         self.done.notify_all();
     }
@@ -236,6 +306,10 @@ impl Core {
         drop(state);
         if count > 0 {
             self.room.notify_all();
+            // Where there is a spool, senders wait for room as well.
+            if self.syncer.is_some() {
+                self.work.notify_all();
+            }
         }
         count
     }
@@ -260,6 +334,10 @@ impl Core {
             in_flight: in_flight as u64,
             reports: state.reports.len() as u64,
             used_bytes: state.queue.used() as u64,
+            spooled: if self.syncer.is_some() { Self::left(&state) } else { 0 },
+            spool_bytes: state.queue.spool().map_or(0, Spool::used),
+            spool_damaged: state.queue.spool().map_or(0, |spool| spool.found().damaged)
+                + state.queue.vanished,
             ..state.stats
         }
     }
@@ -283,16 +361,32 @@ impl Core {
             state = self.wait(&self.done, state, None);
         }
         let done = state.queue.epochs.done(mark);
-        let left = state.stats.records - state.stats.delivered - state.stats.failed;
-        if close {
+        let mut gone = Vec::new();
+        if close && self.syncer.is_some() {
+            // What is in a call is left as well: whether it got through will not be known in time.
+            gone = state.queue.close_spool();
+            state.flights.iter_mut().for_each(|flight| *flight = None);
+        } else if close {
             self.give_up(&mut state);
-            self.work.notify_all();
         }
-        let summary = Summary { left: if close { 0 } else { left }, ..state.summary };
+        if close {
+            self.work.notify_all();
+            self.ending.notify_all();
+        }
+        let summary = Summary { left: Self::left(&state), ..state.summary };
         state.summary = Summary::default();
         drop(state);
+        for segment in gone {
+            let _ = segment.delete();
+        }
         self.settled();
         (summary, done)
+    }
+
+    /// Puts whose fates are not known.
+    fn left(state: &State) -> u64 {
+        let known = state.stats.delivered + state.stats.failed + state.queue.vanished;
+        (state.stats.records + state.stats.recovered).saturating_sub(known)
     }
 
     /// What waits or is in a call has failed.

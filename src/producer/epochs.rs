@@ -25,11 +25,16 @@ impl Epochs {
 
     /// The number of a new put.
     pub(super) fn begin(&mut self) -> u64 {
+        self.begin_many(1)
+    }
+
+    /// The first of the numbers of new puts, which follow each other.
+    pub(super) fn begin_many(&mut self, count: u64) -> u64 {
         if let Some(last) = self.epochs.back_mut() {
-            last.open += 1;
+            last.open += count;
         }
-        self.next += 1;
-        self.next - 1
+        self.next += count;
+        self.next - count
     }
 
     /// A put has met its fate.

@@ -1,6 +1,7 @@
 //! Puts that wait in memory, in the order in which they came.
 
-use super::chunk::{Chunk, New, Put, ROOM};
+use super::chunk::{Chunk, New, ROOM};
+use super::put::Put;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -41,10 +42,10 @@ impl Memory {
         self.sealed.front()
     }
 
-    /// The size of the oldest.
-    pub(super) fn peek(&mut self) -> Option<usize> {
+    /// The size of the oldest, and when it came.
+    pub(super) fn peek(&mut self) -> Option<(usize, u64)> {
         let cursor = self.cursor;
-        self.front().map(|chunk| chunk.size(cursor))
+        self.front().map(|chunk| (chunk.size(cursor), chunk.came(cursor)))
     }
 
     /// Takes the oldest.

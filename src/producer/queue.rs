@@ -2,11 +2,13 @@
 //! producer began, and no thread or lock is known here.
 
 use super::batch::Batch;
-use super::chunk::{New, OVERHEAD, Put};
+use super::chunk::{New, OVERHEAD};
 use super::epochs::Epochs;
 use super::memory::Memory;
 use super::pack::{Fits, Limits, Packer};
-use super::settings::ProducerSettings;
+use super::put::Put;
+use super::settings::{ProducerSettings, Reports};
+use super::spool::{Done, Refusal, Spool};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -32,6 +34,14 @@ pub(super) enum Next {
 pub(super) struct Queue {
     settings: Arc<ProducerSettings>,
     memory: Memory,
+    /// Where puts wait instead, if there is one.
+    spool: Option<Spool>,
+    /// Segments whose files can go.
+    done: Vec<Done>,
+    /// The number that the next put has which is taken out of the spool.
+    number: u64,
+    /// Puts that were in the spool at its opening and were not there when their turn came.
+    pub(super) vanished: u64,
     back: VecDeque<Put>,
     back_bytes: usize,
     fresh: usize,
@@ -44,19 +54,27 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Empty.
-    pub(super) fn new(settings: Arc<ProducerSettings>) -> Queue {
+    /// Empty, but for what a spool holds.
+    pub(super) fn new(settings: Arc<ProducerSettings>, spool: Option<Spool>) -> Queue {
+        let found = spool.as_ref().map(Spool::found).unwrap_or_default();
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let mut epochs = Epochs::new();
+        let number = epochs.begin_many(found.records);
         Queue {
             settings,
             memory: Memory::default(),
+            spool,
+            done: Vec::new(),
+            number,
+            vanished: 0,
             back: VecDeque::new(),
             back_bytes: 0,
-            fresh: 0,
-            fresh_bytes: 0,
+            fresh: count(found.records),
+            fresh_bytes: count(found.bytes),
             used: 0,
             not_before: 0,
             failures: 0,
-            epochs: Epochs::new(),
+            epochs,
         }
     }
 
@@ -75,19 +93,90 @@ impl Queue {
         self.used = self.used.saturating_sub(REPORT);
     }
 
-    /// Takes a put in; false where there is no room for it. `bytes` is its size with its delimiter.
-    pub(super) fn put(&mut self, new: New<'_>, bytes: usize) -> bool {
+    /// The spool, if there is one.
+    pub(super) fn spool(&self) -> Option<&Spool> {
+        self.spool.as_ref()
+    }
+
+    /// Takes a put in. `bytes` is its size with its delimiter. Gives its number in the spool, if it went there.
+    pub(super) fn put(&mut self, new: New<'_>, bytes: usize) -> std::result::Result<Option<u64>, Refusal> {
         let report = if new.tag.is_some() { REPORT } else { 0 };
-        let cost = bytes + OVERHEAD + report;
+        let cost = if self.spool.is_some() { report } else { bytes + OVERHEAD + report };
         if self.used + cost > self.settings.queue_bytes {
-            return false;
+            return Err(Refusal::Full);
         }
-        let seq = self.epochs.begin();
-        self.memory.put(new, bytes, seq);
-        self.used += cost;
+        let spooled = match &mut self.spool {
+            Some(spool) => {
+                let append = |spool: &mut Spool| {
+                    spool.append(new.data, new.delimiter, new.tag.unwrap_or_default(), new.now)
+                };
+                let number = match append(spool) {
+                    Err(Refusal::Full) if self.tidy() => match &mut self.spool {
+                        Some(spool) => append(spool),
+                        None => Err(Refusal::Full),
+                    },
+                    other => other,
+                }?;
+                self.epochs.begin();
+                Some(number)
+            }
+            None => {
+                let number = self.epochs.begin();
+                self.memory.put(new, bytes, number);
+                self.used += cost;
+                None
+            }
+        };
         self.fresh += 1;
         self.fresh_bytes += bytes;
-        true
+        Ok(spooled)
+    }
+
+    /// Sets aside the segments of the spool that are done with; false where there are none.
+    fn tidy(&mut self) -> bool {
+        let before = self.done.len();
+        if let Some(spool) = &mut self.spool {
+            self.done.extend(std::iter::from_fn(|| spool.tidy()));
+        }
+        self.done.len() > before
+    }
+
+    /// Segments whose files are to be deleted, once the lock is given back.
+    pub(super) fn done(&mut self) -> Vec<Done> {
+        self.tidy();
+        std::mem::take(&mut self.done)
+    }
+
+    /// Closes the spool, with what is in it; nothing waits any more.
+    pub(super) fn close_spool(&mut self) -> Vec<Done> {
+        let mut done = self.done();
+        done.extend(self.spool.take().map(Spool::close).into_iter().flatten());
+        self.back.clear();
+        (self.back_bytes, self.fresh, self.fresh_bytes) = (0, 0, 0);
+        done
+    }
+
+    /// The put that waited longest of those that were never taken: its size, and when it came.
+    fn peek(&mut self) -> Option<(usize, u64)> {
+        let Some(spool) = &mut self.spool else { return self.memory.peek() };
+        let front = spool.peek();
+        if front.is_none() && self.fresh > 0 {
+            // The files are not what they were when they were opened: what is gone has no fate to wait for.
+            for _ in 0..self.fresh {
+                self.epochs.end(self.number);
+                self.number += 1;
+            }
+            self.vanished += self.fresh as u64;
+            (self.fresh, self.fresh_bytes) = (0, 0);
+        }
+        front
+    }
+
+    /// Nothing can be taken out of the spool before reports are fetched.
+    fn is_blocked(&self) -> bool {
+        self.spool.is_some()
+            && self.settings.reports != Reports::None
+            && self.used + REPORT > self.settings.queue_bytes
     }
 
     /// The time at which a put is too old.
@@ -97,17 +186,23 @@ impl Queue {
     }
 
     /// When the first of those that wait is too old.
-    fn first_end(&self) -> u64 {
-        self.settings.delivery_timeout.map_or(u64::MAX, |_| {
-            let first = self.back.iter().map(Put::came).chain(self.memory.oldest()).min();
-            first.map_or(u64::MAX, |came| self.end_of(came))
-        })
+    fn first_end(&mut self) -> u64 {
+        if self.settings.delivery_timeout.is_none() {
+            return u64::MAX;
+        }
+        let fresh = self.oldest();
+        let first = self.back.iter().map(Put::came).chain(fresh).min();
+        first.map_or(u64::MAX, |came| self.end_of(came))
+    }
+
+    fn oldest(&mut self) -> Option<u64> {
+        if self.spool.is_some() { self.peek().map(|(_, came)| came) } else { self.memory.oldest() }
     }
 
     /// When the next batch is due; at once where `hurry` is set. `limits` are those of the next call.
-    pub(super) fn next(&self, now: u64, limits: &Limits, hurry: bool) -> Next {
-        let oldest = self.memory.oldest();
-        if oldest.is_none() && self.back.is_empty() {
+    pub(super) fn next(&mut self, now: u64, limits: &Limits, hurry: bool) -> Next {
+        let oldest = self.oldest();
+        if self.back.is_empty() && (oldest.is_none() || self.is_blocked()) {
             return Next::Empty;
         }
         let end = self.first_end();
@@ -125,7 +220,17 @@ impl Queue {
     }
 
     fn pop_fresh(&mut self) -> Option<Put> {
-        let put = self.memory.pop()?;
+        let put = match &mut self.spool {
+            Some(spool) => {
+                let put = Put::spooled(spool.take()?, self.number);
+                self.number += 1;
+                if self.settings.reports != Reports::None && !put.recovered() {
+                    self.used += REPORT;
+                }
+                put
+            }
+            None => self.memory.pop()?,
+        };
         self.fresh = self.fresh.saturating_sub(1);
         self.fresh_bytes = self.fresh_bytes.saturating_sub(put.data().len());
         Some(put)
@@ -153,7 +258,7 @@ impl Queue {
                 self.back.push_back(put);
             }
         }
-        while self.memory.oldest().is_some_and(|came| self.end_of(came) <= now) {
+        while !self.is_blocked() && self.oldest().is_some_and(|came| self.end_of(came) <= now) {
             old.extend(self.pop_fresh());
         }
         old
@@ -166,7 +271,8 @@ impl Queue {
         loop {
             let size = match self.back.front() {
                 Some(put) => Some(put.data().len()),
-                None => self.memory.peek(),
+                None if self.is_blocked() => None,
+                None => self.peek().map(|(size, _)| size),
             };
             let Some(fits) = size.map(|size| packer.add(size)) else { break };
             match fits {
@@ -202,7 +308,7 @@ impl Queue {
 
     /// The fate of a put is known.
     pub(super) fn settle(&mut self, put: Put) {
-        self.epochs.end(put.seq());
+        self.epochs.end(put.number());
         self.used = self.used.saturating_sub(put.settle());
     }
 

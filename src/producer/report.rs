@@ -38,6 +38,14 @@ pub(crate) struct Stats {
     pub(crate) billed_bytes: u64,
     /// Calls made, attempts counted.
     pub(crate) requests: u64,
+    /// Puts of earlier processes that the spool held when it was opened.
+    pub(crate) recovered: u64,
+    /// Places in the spool that were found damaged, and skipped.
+    pub(crate) spool_damaged: u64,
+    /// Puts in the spool now, those in calls included.
+    pub(crate) spooled: u64,
+    /// Bytes of the spool's files now.
+    pub(crate) spool_bytes: u64,
     /// Puts waiting now.
     pub(crate) queued: u64,
     /// Their bytes.

@@ -1,8 +1,8 @@
 //! The threads that send: each takes a batch, makes one call, and tells what became of it.
 
 use super::batch::{Batch, Packed};
-use super::chunk::Put;
 use super::core::{Core, Fate, State};
+use super::put::Put;
 use super::queue::Next;
 use crate::client::{Client, Resend, kind_of_record};
 use crate::error::{Error, Kind};
@@ -103,7 +103,8 @@ impl Sender {
             let old = state.queue.expire(now);
             self.give_up(&mut state, old);
             let limits = core.settings.limits();
-            let until = match state.queue.next(now, &limits, state.hurry > 0) {
+            let hurry = state.hurry > 0;
+            let until = match state.queue.next(now, &limits, hurry) {
                 Next::Take => {
                     let mut batch = state.queue.take(limits);
                     for put in &mut batch.puts {
@@ -114,7 +115,7 @@ impl Sender {
                         *flight = Some(Arc::clone(&batch));
                     }
                     // What is left may be a batch for another.
-                    if state.idle > 0 && state.queue.next(now, &limits, state.hurry > 0) == Next::Take {
+                    if state.idle > 0 && state.queue.next(now, &limits, hurry) == Next::Take {
                         core.work.notify_one();
                     }
                     return Some(batch);

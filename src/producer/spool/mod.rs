@@ -58,7 +58,7 @@ pub(super) struct Spool {
 /// still in a call when the spool is closed keep the segment alone.
 struct Held {
     segment: Arc<Segment>,
-    folder: Arc<Folder>,
+    _folder: Arc<Folder>,
 }
 
 /// What an opening found.
@@ -171,7 +171,7 @@ impl Spool {
             match scanned.segment {
                 Some(segment) => {
                     self.used += segment.head().size;
-                    self.segments.push_back(Held { segment, folder: Arc::clone(folder) });
+                    self.segments.push_back(Held { segment, _folder: Arc::clone(folder) });
                 }
                 None => std::fs::remove_file(&path).map_err(|error| failed("delete", &path, error))?,
             }
@@ -240,7 +240,7 @@ impl Spool {
             Ok((segment, writer)) => {
                 self.seal();
                 self.syncer.began(&segment);
-                self.segments.push_back(Held { segment, folder: Arc::clone(&self.folder) });
+                self.segments.push_back(Held { segment, _folder: Arc::clone(&self.folder) });
                 self.writer = Some(writer);
                 self.used += self.each;
                 Ok(())
