@@ -105,11 +105,6 @@ impl Folder {
     pub(super) fn segments(&self) -> Result<Vec<PathBuf>> {
         segments(&self.path).map_err(|error| failed("read the folder", &self.path, error))
     }
-
-    /// Waits until the names in it are on the device.
-    pub(super) fn sync(&self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
-    }
 }
 
 impl Drop for Folder {

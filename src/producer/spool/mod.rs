@@ -133,7 +133,7 @@ impl Spool {
         let (path, passing) = folder::of_process(&settings.dir, pid);
         let folder = Arc::new(Folder::open(&path, passing)?);
         let mut spool = Spool {
-            syncer: Arc::new(Syncer::new(Arc::clone(&folder), settings.sync != SpoolSync::Never)),
+            syncer: Arc::new(Syncer::new(&folder, settings.sync != SpoolSync::Never)),
             folder,
             most: settings.bytes,
             each: (settings.bytes / 8).clamp(SMALLEST, SEGMENT).next_multiple_of(4096),

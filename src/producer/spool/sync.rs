@@ -2,7 +2,9 @@
 
 use super::folder::Folder;
 use super::segment::Segment;
+use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +22,7 @@ struct State {
 
 /// Syncs a spool.
 pub(in super::super) struct Syncer {
-    folder: Arc<Folder>,
+    folder: PathBuf,
     /// Somebody will sync.
     wanted: bool,
     /// The number behind the last put.
@@ -31,8 +33,14 @@ pub(in super::super) struct Syncer {
 
 impl Syncer {
     /// Nothing is written yet. Unless it is `wanted` it keeps no account of what it would have to do.
-    pub(super) fn new(folder: Arc<Folder>, wanted: bool) -> Syncer {
-        Syncer { folder, wanted, appended: AtomicU64::new(0), state: Mutex::default(), done: Condvar::new() }
+    pub(super) fn new(folder: &Folder, wanted: bool) -> Syncer {
+        Syncer {
+            folder: folder.path().into(),
+            wanted,
+            appended: AtomicU64::new(0),
+            state: Mutex::default(),
+            done: Condvar::new(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -80,7 +88,8 @@ impl Syncer {
             let (segments, named) = (state.segments.clone(), std::mem::take(&mut state.named));
             drop(state);
             let synced = segments.iter().try_for_each(|segment| segment.map().sync());
-            let synced = synced.and_then(|()| if named { self.folder.sync() } else { Ok(()) });
+            let synced =
+                synced.and_then(|()| if named { File::open(&self.folder)?.sync_all() } else { Ok(()) });
             state = self.lock();
             state.running = false;
             self.done.notify_all();
