@@ -14,6 +14,10 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+use support::build::Library;
+use support::namespace::inside;
 use support::run::{Ran, Run};
 use support::server::Server;
 
@@ -128,4 +132,68 @@ fn each_child_has_a_folder_of_its_own_and_the_next_producer_delivers_what_one_le
     let arrived: Vec<&str> = arrived.iter().map(|line| line.trim_end()).collect();
     assert_eq!(arrived, ["child-0", "child-1", "child-2", "child-3", "parent"]);
     assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0, "drained folders are gone");
+}
+
+/// The server is down for the first and the last third of the run, and then comes back.
+fn killed_while_the_server_is_away(folder: &Folder, full: bool) {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let arguments = ["producer.spool_bytes=8388608"];
+    let run = |mode: &str| {
+        let options = options();
+        let dir = folder.name();
+        let mut given = vec![mode, dir.as_str()];
+        given.extend(options.iter().map(String::as_str).chain(arguments));
+        Run::new("spool.c").against(format!("http://{address}")).args(&given).limit(300)
+    };
+    let kills = run("kills").env("FIREHOSE_TEST_KILLS", KILLS.to_string());
+    let running = std::thread::spawn(move || kills.pass());
+    // 200 children that live 32 ms in the middle.
+    std::thread::sleep(Duration::from_millis(2200));
+    if full {
+        let free = Command::new("df").args(["--output=avail", folder.0.to_str().unwrap()]).output().unwrap();
+        let text = String::from_utf8_lossy(&free.stdout).into_owned();
+        let left: u64 = text.lines().last().unwrap().trim().parse().unwrap();
+        assert!(left < 1024, "the disk has room for another segment: {text}");
+    }
+    assert!(!running.is_finished());
+    let server = Server::at(&address);
+    std::thread::sleep(Duration::from_millis(2200));
+    assert!(!running.is_finished());
+    // What it has is counted once it takes no more.
+    server.faults(&json!([{"kind": "reset_before"}]));
+    std::thread::sleep(Duration::from_millis(200));
+    let mut arrived = server.arrived();
+    println!("{} arrived in the middle", arrived.len());
+    assert!(!arrived.is_empty());
+    drop(server);
+    let ran = running.join().unwrap();
+    let server = Server::at(&address);
+    println!("{}", run("drain").pass().stdout);
+    for (line, copies) in server.arrived() {
+        *arrived.entry(line).or_insert(0) += copies;
+    }
+    // Besides what the kills doubled there is what was on its way when the server went.
+    assert!(check(&ran, &arrived) <= (KILLS + 1) * RECORDS * CALLS);
+}
+
+#[test]
+fn nothing_is_lost_when_the_server_is_away_for_two_thirds() {
+    killed_while_the_server_is_away(&Folder::new(), false);
+}
+
+#[test]
+fn nothing_is_lost_when_the_disk_is_full() {
+    if !inside("nothing_is_lost_when_the_disk_is_full", Library::Release) {
+        return;
+    }
+    let folder = Folder::new();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=3m,mode=700", "none", folder.0.to_str().unwrap()])
+        .status()
+        .unwrap();
+    assert!(mounted.success());
+    killed_while_the_server_is_away(&folder, true);
+    assert!(Command::new("umount").arg(&folder.0).status().unwrap().success());
 }

@@ -27,6 +27,16 @@ impl Server {
         Server { inner: firehose_local::Server::start(options).unwrap() }
     }
 
+    /// Listens at this address, and at no other.
+    pub(crate) fn at(address: &str) -> Server {
+        let options = firehose_local::Options {
+            streams: vec!["test".into()],
+            listen: address.into(),
+            ..firehose_local::Options::default()
+        };
+        Server { inner: firehose_local::Server::start(options).unwrap() }
+    }
+
     pub(crate) fn http(&self) -> String {
         self.inner.endpoint().to_owned()
     }
