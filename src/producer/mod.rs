@@ -5,6 +5,7 @@ mod chunk;
 mod core;
 mod epochs;
 mod memory;
+mod pace;
 mod pack;
 mod put;
 mod queue;

@@ -105,7 +105,7 @@ fn what_came_back_goes_first_in_its_order() {
 #[test]
 fn the_bound_counts_all_that_is_held_until_its_fate_is_known() {
     let bound = 1000 * (100 + OVERHEAD);
-    let mut queue = Queue::new(Arc::new(ProducerSettings { queue_bytes: bound, ..settings() }));
+    let mut queue = Queue::new(Arc::new(ProducerSettings { queue_bytes: bound, ..settings() }), None);
     for _ in 0..1000 {
         assert!(put(&mut queue, &[b'x'; 100], 0));
     }
@@ -137,7 +137,8 @@ fn a_report_counts_until_it_is_fetched() {
 #[test]
 fn the_old_are_given_up_even_during_a_pause() {
     let limit = Duration::from_millis(500);
-    let mut queue = Queue::new(Arc::new(ProducerSettings { delivery_timeout: Some(limit), ..settings() }));
+    let mut queue =
+        Queue::new(Arc::new(ProducerSettings { delivery_timeout: Some(limit), ..settings() }), None);
     put(&mut queue, b"a", 0);
     let (batch, _) = take(&mut queue, 100);
     queue.give_back(batch.into_iter());
