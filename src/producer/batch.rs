@@ -1,5 +1,6 @@
 //! What one call carries: puts, and the records that they make.
 
+use super::pace::Load;
 use super::put::Put;
 use crate::client::Records;
 use crate::error::{Error, Kind, Result};
@@ -26,6 +27,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// Bytes of its puts.
+    pub(super) fn bytes(&self) -> usize {
+        self.puts.iter().map(|put| put.data().len()).sum()
+    }
+
     /// The puts of each record.
     pub(super) fn records(&self) -> impl Iterator<Item = &[Put]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
@@ -93,6 +99,11 @@ impl Packed {
         if self.buffer.capacity() > 8 * self.buffer.len().max(RECORD_BYTES) {
             self.buffer = Vec::new();
         }
+    }
+
+    /// Bytes of the records for each byte of their puts.
+    pub(super) fn ratio(&self, bytes: usize) -> f64 {
+        Load::of(self.sizes.iter().sum(), 1).bytes / Load::of(bytes.max(1), 1).bytes
     }
 
     /// What the service bills for a record.

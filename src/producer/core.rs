@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::chunk::{New, OVERHEAD};
+use super::pace::Pace;
 use super::put::Put;
 use super::queue::{Queue, REPORT};
 use super::report::{Delivery, Reports, Stats, Summary};
@@ -48,6 +49,10 @@ pub(super) struct State {
     /// Callers who do not want to wait for batches to fill.
     pub(super) hurry: usize,
     pub(super) closed: bool,
+    /// How fast records go out.
+    pub(super) pace: Pace,
+    /// Bytes sent for each byte put, of late: below 1 where records are compressed.
+    pub(super) ratio: f64,
     /// A thread syncs the spool.
     pub(super) syncing: bool,
 }
@@ -90,6 +95,8 @@ impl Core {
             idle: 0,
             hurry: 0,
             closed: false,
+            pace: Pace::new(settings.max_bytes_per_second.map(|most| most as f64), 0.0),
+            ratio: 1.0,
             syncing: false,
         };
         let event = (settings.reports != Wanted::None).then(Event::new).and_then(std::io::Result::ok);
@@ -114,6 +121,16 @@ impl Core {
     /// Milliseconds since 1970 by a clock that is never set.
     pub(super) fn now(&self) -> u64 {
         self.since + u64::try_from(self.began.elapsed().as_millis()).unwrap_or_default()
+    }
+
+    /// Seconds since the producer began.
+    pub(super) fn seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    /// The instant that comes so many seconds after the beginning.
+    pub(super) fn moment(&self, seconds: f64) -> Instant {
+        self.began + Duration::try_from_secs_f64(seconds).unwrap_or_default()
     }
 
     /// The instant of such a time.

@@ -1,12 +1,14 @@
 //! Finds the rate that a stream takes, from the records that it throttles. Pure: time comes in, in seconds.
 //!
 //! This is the adaptive mode of AWS's SDKs (a cubic that returns to the last good rate, lingers there, and then looks
-//! for more), with four differences, since here bytes and records are paced, and not calls:
+//! for more), with five differences, since here bytes and records are paced, and not calls:
 //!
 //! - The cubic is in shares of the rate, so that it comes back in the same time whatever the quota is.
 //! - A bucket that is empty at two moments has given out exactly its rate in between: what was accepted from one
 //!   throttling to the next tells the quota, so that a tenth is enough to step back by, in place of three.
 //! - Several calls that are throttled at once are one event: only what was sent after a step back leads to another.
+//! - What is throttled right after a step back is not due to the rate: it is noise, and so much of it is let pass later
+//!   on, so that refusals at random do not lead to a halt.
 //! - Where nothing at all gets through there is nothing to be learned about a rate: calls pause instead, longer and
 //!   longer, and the rate is kept for when it ends.
 
@@ -26,6 +28,12 @@ const SAVED: f64 = 0.25;
 const WINDOW: f64 = 1.0;
 /// The quota's share at the least of what was accepted in the second before a bucket was found empty that had been full.
 const FULL: f64 = 0.7;
+/// The share of what is sent that can be noise at the most, and how little is none.
+const NOISE: (f64, f64) = (0.15, 0.01);
+/// Seconds until the noise is learned anew.
+const LISTEN: f64 = 12.0;
+/// By how much the share in a second may be larger than the noise is.
+const SPREAD: f64 = 0.1;
 /// Pauses where nothing gets through, in seconds: the first and the longest.
 const PAUSE: (f64, f64) = (0.1, 5.0);
 /// Below this many bytes for a record it may be the quota of records that binds: the service's quotas have 10.5 bytes
@@ -44,6 +52,13 @@ impl Load {
     #[expect(clippy::cast_precision_loss, reason = "neither comes near 2^53")]
     pub(super) fn of(bytes: usize, records: usize) -> Load {
         Load { bytes: bytes as f64, records: records as f64 }
+    }
+
+    /// One more record.
+    pub(super) fn add(&mut self, bytes: usize) {
+        let one = Load::of(bytes, 1);
+        self.bytes += one.bytes;
+        self.records += one.records;
     }
 }
 
@@ -96,8 +111,13 @@ pub(super) struct Pace {
     stepped: f64,
     /// When tokens were counted for the last time.
     filled: f64,
-    /// What was accepted of late.
-    window: VecDeque<(f64, Load)>,
+    /// What was accepted of late, and how many records were throttled.
+    window: VecDeque<(f64, Load, f64)>,
+    /// The share that is throttled whatever the rate, and the records sent and throttled from which it is learned.
+    noise: f64,
+    heard: (f64, f64),
+    /// When the first call was begun.
+    began: Option<f64>,
     /// Bytes for a record when the rates were learned.
     mix: f64,
     /// Calls in a row of which nothing got through.
@@ -114,6 +134,9 @@ impl Pace {
             stepped: now,
             filled: now,
             window: VecDeque::new(),
+            noise: 0.0,
+            heard: (0.0, 0.0),
+            began: None,
             mix: 0.0,
             refused: 0,
             paused: 0.0,
@@ -131,11 +154,20 @@ impl Pace {
 
     /// What was accepted in a second, of late.
     fn measured(&self, now: f64) -> Load {
-        let recent = self.window.iter().filter(|(time, _)| *time > now - WINDOW);
-        recent.fold(Load::default(), |sum, (_, load)| Load {
+        let recent = self.window.iter().filter(|(time, ..)| *time > now - WINDOW);
+        recent.fold(Load::default(), |sum, (_, load, _)| Load {
             bytes: sum.bytes + load.bytes / WINDOW,
             records: sum.records + load.records / WINDOW,
         })
+    }
+
+    /// The share of the records sent of late that was throttled.
+    fn share(&self, now: f64) -> f64 {
+        let recent = self.window.iter().filter(|(time, ..)| *time > now - WINDOW);
+        let (sent, throttled) = recent.fold((0.0, 0.0), |(sent, all), (_, load, throttled)| {
+            (sent + load.records + throttled, all + throttled)
+        });
+        if sent > 0.0 { throttled / sent } else { 0.0 }
     }
 
     fn fill(&mut self, now: f64) -> Load {
@@ -183,6 +215,7 @@ impl Pace {
             // Without a limit nothing is owed.
             side.tokens = if side.is_limited() { side.tokens - used } else { 0.0 };
         }
+        self.began.get_or_insert(now);
         if self.refused > 0 {
             // One tries; the others wait for what it finds.
             self.paused = now + PAUSE.1;
@@ -201,11 +234,15 @@ impl Pace {
     /// What became of the records of a call that was begun at `sent`. A call that was throttled as a whole delivered
     /// nothing.
     pub(super) fn answered(&mut self, now: f64, sent: f64, delivered: Load, throttled: Load) {
+        if now - self.stepped < RETURN / 2.0 && self.bytes.good.is_finite() && sent >= self.stepped {
+            self.heard.0 += delivered.records + throttled.records;
+            self.heard.1 += throttled.records;
+        }
+        self.window.push_back((now, delivered, throttled.records));
+        while self.window.front().is_some_and(|(time, ..)| *time <= now - WINDOW) {
+            self.window.pop_front();
+        }
         if delivered.records > 0.0 {
-            self.window.push_back((now, delivered));
-            while self.window.front().is_some_and(|(time, _)| *time <= now - WINDOW) {
-                self.window.pop_front();
-            }
             self.bytes.accepted += delivered.bytes;
             self.records.accepted += delivered.records;
             (self.refused, self.paused) = (0, 0.0);
@@ -216,9 +253,20 @@ impl Pace {
         if delivered.records == 0.0 && sent >= self.paused - PAUSE.1 {
             let pause = (PAUSE.0 * 2_f64.powi(i32::try_from(self.refused).unwrap_or(i32::MAX))).min(PAUSE.1);
             self.refused += 1;
+            // That is more than noise.
+            (self.noise, self.heard) = (0.0, (0.0, 0.0));
             self.paused = now + pause;
         }
         let first = !self.bytes.good.is_finite();
+        if self.noise > NOISE.1 && self.share(now) < self.noise + SPREAD {
+            // What was refused at random is no measure of what the stream takes.
+            self.bytes.accepted += throttled.bytes;
+            self.records.accepted += throttled.records;
+            // From time to time it is listened to again.
+            if now - self.stepped < LISTEN {
+                return;
+            }
+        }
         if (first || (sent >= self.stepped && now - self.stepped >= WINDOW))
             && self.measured(now).records > 0.0
         {
@@ -227,7 +275,10 @@ impl Pace {
     }
 
     fn step_back(&mut self, now: f64, first: bool) {
-        let (measured, rate, passed) = (self.measured(now), self.rate(now), now - self.stepped);
+        let (mut measured, rate, passed) = (self.measured(now), self.rate(now), now - self.stepped);
+        let lived = self.began.map_or(WINDOW, |began| (now - began).clamp(0.001, WINDOW));
+        measured.bytes *= WINDOW / lived;
+        measured.records *= WINDOW / lived;
         let sides = [
             (&mut self.bytes, measured.bytes, rate.bytes),
             (&mut self.records, measured.records, rate.records),
@@ -238,6 +289,10 @@ impl Pace {
             side.good = steady.max(measured * FULL).min(rate).max(1.0);
             side.accepted = 0.0;
             side.tokens = side.tokens.min(0.0);
+        }
+        let (sent, throttled) = std::mem::take(&mut self.heard);
+        if sent > 0.0 {
+            self.noise = f64::midpoint(self.noise, (throttled / sent).min(NOISE.0));
         }
         self.mix = measured.bytes / measured.records.max(1.0);
         self.stepped = now;
@@ -374,6 +429,31 @@ mod tests {
     }
 
     #[test]
+    fn refusals_at_random_do_not_lead_to_a_halt() {
+        let mut world = World::new(1000.0 * MIB, 200.0, 0.02);
+        let chance = crate::sys::random::Random::new();
+        let (mut now, mut sent) = (0.0, 0.0);
+        while now < 300.0 {
+            match world.pace.allow(now, Load { bytes: 1e9, records: 1e6 }) {
+                Allowance::Wait(time) => now = time.max(now + 0.001),
+                allowed => {
+                    let most = if let Allowance::Most(load) = allowed { load.records } else { 500.0 };
+                    let records = most.floor().clamp(1.0, 500.0);
+                    let refused = if chance.unit() < 0.2 { (records * 0.3).floor() } else { 0.0 };
+                    let load = |records: f64| Load { bytes: records * 200.0, records };
+                    world.pace.took(now, load(records));
+                    now += 0.02;
+                    world.pace.answered(now, now - 0.02, load(records - refused), load(refused));
+                    sent += if now > 240.0 { records } else { 0.0 };
+                }
+            }
+        }
+        // One sender can send 25,000 records in a second.
+        println!("{} records in a second", sent / 60.0);
+        assert!(sent / 60.0 > 5000.0, "{sent}");
+    }
+
+    #[test]
     fn a_quota_of_records_is_found_as_well() {
         let mut world = World::new(MIB, 200.0, 0.02);
         world.quota.records = 1000.0;
@@ -410,7 +490,7 @@ mod tests {
             world.down = false;
             world.run(begin + 75.0);
             let (rate, share) = world.run(begin + 105.0);
-            assert!(rate > 0.9 * MIB && share < 0.05, "{rate} {share}");
+            assert!(rate > 0.9 * MIB && share < 0.1, "{rate} {share}");
         }
     }
 

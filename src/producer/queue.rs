@@ -186,7 +186,7 @@ impl Queue {
     }
 
     /// When the first of those that wait is too old.
-    fn first_end(&mut self) -> u64 {
+    pub(super) fn first_end(&mut self) -> u64 {
         if self.settings.delivery_timeout.is_none() {
             return u64::MAX;
         }

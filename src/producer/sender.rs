@@ -2,9 +2,11 @@
 
 use super::batch::{Batch, Packed};
 use super::core::{Core, Fate, State};
+use super::pace::{Allowance, Load};
+use super::pack::Limits;
 use super::put::Put;
 use super::queue::Next;
-use crate::client::{Client, Resend, kind_of_record};
+use crate::client::{Client, Records, Resend, kind_of_record};
 use crate::error::{Error, Kind};
 use crate::log::Level;
 use crate::retry::{Class, classify};
@@ -44,6 +46,9 @@ struct Outcome {
     again: Vec<Put>,
     throttled: u64,
     later: bool,
+    /// As the service counts them.
+    taken: Load,
+    refused: Load,
     codes: Vec<Arc<str>>,
 }
 
@@ -76,7 +81,7 @@ impl Sender {
     fn run(self, slot: usize) {
         let mut reply = Reply::default();
         let mut packed = Packed::new(self.core.settings.gzip);
-        while let Some(batch) = self.take(slot) {
+        while let Some((batch, sent_at)) = self.take(slot) {
             let sent = catch_unwind(AssertUnwindSafe(|| {
                 packed.pack(Arc::clone(&batch))?;
                 self.client.put_record_batch(&self.stream, &packed, Resend::Nothing, &mut reply)
@@ -88,13 +93,35 @@ impl Sender {
                     "a fault of the library was contained; please report it".to_owned(),
                 ))
             });
-            self.settle(slot, &batch, &packed, outcome.err().as_ref(), &reply);
+            self.settle(slot, &batch, &packed, sent_at, outcome.err().as_ref(), &reply);
             packed.clear();
         }
     }
 
-    /// The next batch; `None`: this sender ends.
-    fn take(&self, slot: usize) -> Option<Arc<Batch>> {
+    /// What the next call may carry, or until when there is to be none.
+    fn allowed(&self, state: &mut State, now: f64) -> std::result::Result<Limits, f64> {
+        let limits = self.core.settings.limits();
+        let (puts, bytes) = state.queue.waiting();
+        let mut waiting = Load::of(bytes, puts.div_ceil(limits.lines));
+        waiting.bytes *= state.ratio;
+        match state.pace.allow(now, waiting) {
+            Allowance::Unlimited => Ok(limits),
+            Allowance::Wait(until) => Err(until),
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "neither is negative, and what is too large is cut"
+            )]
+            Allowance::Most(most) => Ok(Limits {
+                bytes: limits.bytes.min((most.bytes / state.ratio) as usize),
+                records: limits.records.min(most.records as usize),
+                ..limits
+            }),
+        }
+    }
+
+    /// The next batch, and when it was taken; `None`: this sender ends.
+    fn take(&self, slot: usize) -> Option<(Arc<Batch>, f64)> {
         let core = &*self.core;
         let mut state = core.lock();
         let mut bored = Instant::now() + IDLE;
@@ -105,8 +132,19 @@ impl Sender {
             let limits = core.settings.limits();
             let hurry = state.hurry > 0;
             let until = match state.queue.next(now, &limits, hurry) {
-                Next::Take => {
+                Next::Take => 'until: {
+                    let seconds = core.seconds();
+                    let limits = match self.allowed(&mut state, seconds) {
+                        Ok(limits) => limits,
+                        Err(until) => {
+                            let end = state.queue.first_end();
+                            break 'until core.moment(until).min(core.instant(end));
+                        }
+                    };
                     let mut batch = state.queue.take(limits);
+                    let mut load = Load::of(batch.bytes(), batch.ends.len());
+                    load.bytes *= state.ratio;
+                    state.pace.took(seconds, load);
                     for put in &mut batch.puts {
                         put.attempts += 1;
                     }
@@ -118,7 +156,7 @@ impl Sender {
                     if state.idle > 0 && state.queue.next(now, &limits, hurry) == Next::Take {
                         core.work.notify_one();
                     }
-                    return Some(batch);
+                    return Some((batch, seconds));
                 }
                 Next::Wait(ms) => {
                     bored = Instant::now() + IDLE;
@@ -159,7 +197,15 @@ impl Sender {
         let _ = catch_unwind(AssertUnwindSafe(|| self.client.log(level, line)));
     }
 
-    fn settle(&self, slot: usize, batch: &Batch, packed: &Packed, error: Option<&Error>, reply: &Reply) {
+    fn settle(
+        &self,
+        slot: usize,
+        batch: &Batch,
+        packed: &Packed,
+        sent_at: f64,
+        error: Option<&Error>,
+        reply: &Reply,
+    ) {
         let core = &*self.core;
         let mut state = core.lock();
         state.stats.requests += u64::from(reply.attempts);
@@ -171,11 +217,12 @@ impl Sender {
         let mut outcome = Outcome::default();
         let mut held = 0;
         for (index, puts) in batch.records().enumerate() {
-            let after = self.fate(index, error, reply, &mut outcome);
+            let after = self.fate(index, error, reply, packed.size(index), &mut outcome);
             match after {
                 After::Settled(Fate::Delivered) => {
                     outcome.delivered += puts.len();
                     state.stats.billed_bytes += packed.billed(index);
+                    outcome.taken.add(packed.size(index));
                 }
                 After::Settled(_) => outcome.failed += puts.len(),
                 After::Later => outcome.later = true,
@@ -198,9 +245,15 @@ impl Sender {
         state.stats.throttled += outcome.throttled;
         state.stats.retried += outcome.again.len() as u64;
         let again = outcome.again.len();
-        if outcome.delivered > 0 && outcome.throttled == 0 {
+        let seconds = core.seconds();
+        state.pace.answered(seconds, sent_at, outcome.taken, outcome.refused);
+        if core.settings.gzip && packed.count() > 0 {
+            state.ratio = packed.ratio(batch.bytes());
+        }
+        if outcome.delivered > 0 {
             state.queue.went_well();
-        } else if again > 0 {
+        } else if again > 0 && outcome.throttled == 0 {
+            // Where records are throttled it is the pace that makes the pause.
             let now = core.now();
             let chance = self.random.unit();
             state.queue.went_badly(now, chance, outcome.later);
@@ -210,7 +263,11 @@ impl Sender {
         drop(state);
         core.settled();
         if let Some(error) = error {
-            let level = if outcome.failed > 0 { Level::Error } else { Level::Warn };
+            let level = match outcome.failed {
+                0 if outcome.throttled > 0 && outcome.delivered > 0 => Level::Info,
+                0 => Level::Warn,
+                _ => Level::Error,
+            };
             self.say(
                 level,
                 format_args!(
@@ -222,7 +279,14 @@ impl Sender {
     }
 
     /// What becomes of the record at `index`.
-    fn fate(&self, index: usize, error: Option<&Error>, reply: &Reply, outcome: &mut Outcome) -> After {
+    fn fate(
+        &self,
+        index: usize,
+        error: Option<&Error>,
+        reply: &Reply,
+        size: usize,
+        outcome: &mut Outcome,
+    ) -> After {
         let Some(error) = error else { return After::Settled(Fate::Delivered) };
         let code = reply.error_code_text(index);
         let whole = error.kind != Kind::PartialFailure;
@@ -231,8 +295,13 @@ impl Sender {
         }
         let kind = if whole { error.kind } else { kind_of_record(code) };
         let class = classify(code, 0);
-        if class == Some(Class::Throttling) || kind == Kind::Throttled {
+        // A single record is "unavailable" where the stream's quota is used up ("Slow down.").
+        if class == Some(Class::Throttling)
+            || kind == Kind::Throttled
+            || (!whole && kind == Kind::Unavailable)
+        {
             outcome.throttled += 1;
+            outcome.refused.add(size);
         }
         if class.is_some() || !is_final(kind) {
             return After::Again;

@@ -32,12 +32,17 @@ pub(crate) enum Lock {
     Held(Option<i32>),
 }
 
+/// The constants are of a wider type than the fields that they are for.
+fn short(constant: libc::c_int) -> libc::c_short {
+    libc::c_short::try_from(constant).unwrap_or_default()
+}
+
 /// Locks a file for this process (a POSIX record lock), without waiting.
 pub(crate) fn lock(file: &File) -> io::Result<Lock> {
     // SAFETY: all fields are numbers, for which zero is valid.
     let mut range: libc::flock = unsafe { std::mem::zeroed() };
-    range.l_type = libc::F_WRLCK as libc::c_short;
-    range.l_whence = libc::SEEK_SET as libc::c_short;
+    range.l_type = short(libc::F_WRLCK);
+    range.l_whence = short(libc::SEEK_SET);
     // SAFETY: the descriptor is open and the structure is of the kind that the command reads.
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &range) } == 0 {
         return Ok(Lock::Taken);
@@ -48,6 +53,6 @@ pub(crate) fn lock(file: &File) -> io::Result<Lock> {
     }
     // SAFETY: as above; the command writes the structure.
     let told = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &mut range) } == 0;
-    let seen = told && range.l_type != libc::F_UNLCK as libc::c_short && range.l_pid > 0;
+    let seen = told && range.l_type != short(libc::F_UNLCK) && range.l_pid > 0;
     Ok(Lock::Held(seen.then_some(range.l_pid)))
 }

@@ -53,6 +53,10 @@ impl Server {
         self.inner.set_faults(faults.clone());
     }
 
+    pub(crate) fn quota(&self, quota: &Value) {
+        self.inner.set_quota(quota.clone());
+    }
+
     pub(crate) fn reset(&self) {
         self.inner.reset();
     }

@@ -24,9 +24,12 @@ const ABANDONED: Duration = Duration::from_secs(60);
 
 /// Folders that this process has: its own locks do not keep it out, and closing any descriptor of a lock's file would
 /// give the lock away.
-static TAKEN: OnceLock<PerProcess<Mutex<Vec<(u64, u64)>>>> = OnceLock::new();
+static TAKEN: OnceLock<PerProcess<Mutex<Vec<Identity>>>> = OnceLock::new();
 
-fn taken<T>(look: impl FnOnce(&mut Vec<(u64, u64)>) -> T) -> T {
+/// The device and the number of a folder.
+type Identity = (u64, u64);
+
+fn taken<T>(look: impl FnOnce(&mut Vec<Identity>) -> T) -> T {
     let all = TAKEN.get_or_init(|| PerProcess::new(Mutex::default()));
     look(&mut all.get(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner))
 }
@@ -40,7 +43,7 @@ pub(super) fn failed(what: &str, path: &Path, why: impl std::fmt::Display) -> Er
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    identity: (u64, u64),
+    identity: Identity,
     /// Goes away with its last segment: it is one process's own.
     passing: bool,
     _lock: File,

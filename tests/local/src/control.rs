@@ -1,6 +1,7 @@
 //! The paths under `/_local/`: what a test asks the server about itself, and tells it to do.
 
 use crate::answer::Answer;
+use crate::quota::Quota;
 use crate::service::Service;
 use crate::stream::lock;
 use crate::wire::Head;
@@ -31,12 +32,13 @@ pub(crate) fn answer(service: &Service, head: &Head, body: &[u8]) -> Answer {
             records(service, &path["records/".len()..], head.query())
         }
         ("PUT", "faults") => faults(service, body),
+        ("PUT", "quota") => quota(service, body),
         ("POST", "reset") => {
             service.reset();
             json_answer(200, &json!({}))
         }
         ("POST", "clock") => clock(service, head.query()),
-        (_, "counters" | "requests" | "faults" | "reset" | "clock") => {
+        (_, "counters" | "requests" | "faults" | "quota" | "reset" | "clock") => {
             mistake(405, format!("{} does not go with {}", head.method, head.path()))
         }
         _ => mistake(404, format!("there is nothing at {}", head.path())),
@@ -68,6 +70,21 @@ fn faults(service: &Service, body: &[u8]) -> Answer {
     };
     match lock(&service.faults).replace(&orders) {
         Ok(count) => json_answer(200, &json!({ "faults": count })),
+        Err(error) => mistake(400, error),
+    }
+}
+
+fn quota(service: &Service, body: &[u8]) -> Answer {
+    let order = match serde_json::from_slice(body) {
+        Ok(order) => order,
+        Err(error) => return mistake(400, format!("a quota is a JSON object: {error}")),
+    };
+    match Quota::parse(&order) {
+        Ok(quota) => {
+            let described = quota.describe();
+            *lock(&service.quota) = quota;
+            json_answer(200, &described)
+        }
         Err(error) => mistake(400, error),
     }
 }

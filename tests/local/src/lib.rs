@@ -21,6 +21,7 @@ mod fault;
 mod objects;
 mod operations;
 mod puts;
+mod quota;
 mod server;
 mod service;
 mod sigv4;

@@ -23,6 +23,7 @@ A local Firehose for development and tests. Prints one line of JSON when it serv
     --stream NAME           a stream that exists; can be repeated; '*': every name does
     --seed N                seed of the draws for faults (0)
     --fault JSON            a fault; can be repeated
+    --quota JSON            a quota: bytes_per_second, records_per_second, requests_per_second (none)
     --clock-offset SECONDS  by how much the clock is off (0)
     --forget                count records, but do not keep them in memory
     --exit-with-stdin       end when standard input ends
@@ -58,6 +59,11 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Command>, Str
             "--fault" => {
                 let text = value()?;
                 faults.push(serde_json::from_str(&text).map_err(|error| format!("{name} {text}: {error}"))?);
+            }
+            "--quota" => {
+                let text = value()?;
+                options.quota =
+                    serde_json::from_str(&text).map_err(|error| format!("{name} {text}: {error}"))?;
             }
             "--clock-offset" => options.clock_offset = number(value()?)?,
             "--forget" => options.forget = true,

@@ -74,6 +74,22 @@ fn check_direct(stream: &Stream) -> Result<(), Refusal> {
     }
 }
 
+/// Refuses what does not fit the quota any more, record by record.
+fn throttle_over_quota(service: &Service, records: &[Vec<u8>], refused: &mut [bool]) {
+    let mut quota = lock(&service.quota);
+    quota.fill(std::time::Instant::now());
+    for (record, refused) in records.iter().zip(refused) {
+        *refused = *refused || !quota.record(record.len());
+    }
+}
+
+/// Refuses a request that is one too many.
+fn throttle_request(service: &Service) -> Result<(), Refusal> {
+    let mut quota = lock(&service.quota);
+    quota.fill(std::time::Instant::now());
+    if quota.request() { Ok(()) } else { Err(Refusal::new(500, "ServiceUnavailableException", "Slow down.")) }
+}
+
 fn push_id(out: &mut String, ids: &Ids) {
     out.push_str(r#"{"RecordId":""#);
     ids.record(out);
@@ -90,9 +106,15 @@ pub(crate) fn put_record(service: &Service, members: &Members) -> Result<String,
         None | Some(Value::Null) => return Err(Refusal::missing("record")),
         Some(record) => record_data(record, "record")?,
     };
+    throttle_request(service)?;
     let stream = service.streams.find(name)?;
     let mut stream = lock(&stream);
     check_direct(&stream)?;
+    let mut refused = [false];
+    throttle_over_quota(service, std::slice::from_ref(&record), &mut refused);
+    if refused == [true] {
+        return Err(Refusal::new(500, "ServiceUnavailableException", "Slow down."));
+    }
     let stored = service.streams.store(&mut stream, vec![record], &service.ids)?;
     lock(&service.tally).stored(stored.records, stored.bytes, stored.duplicates);
     let mut out = String::with_capacity(272);
@@ -121,12 +143,14 @@ pub(crate) fn put_record_batch(
     if total > LARGEST_BATCH {
         return Err(Refusal::argument("Records size exceeds 4 MB limit"));
     }
+    throttle_request(service)?;
     let stream = service.streams.find(name)?;
     let mut stream = lock(&stream);
     check_direct(&stream)?;
 
     let count = records.len();
-    let refused = throttle.map_or_else(|| vec![false; count], |throttle| throttle.picks(count));
+    let mut refused = throttle.map_or_else(|| vec![false; count], |throttle| throttle.picks(count));
+    throttle_over_quota(service, &records, &mut refused);
     let failed = refused.iter().filter(|refused| **refused).count();
     let mut keep = refused.iter().map(|refused| !refused);
     records.retain(|_| keep.next().unwrap_or(true));
@@ -141,19 +165,18 @@ pub(crate) fn put_record_batch(
     out.push_str(&format!(r#"{{"FailedPutCount":{failed},"#));
     push_encrypted(&mut out, &stream);
     out.push_str(r#","RequestResponses":["#);
-    let entry = throttle.map(|throttle| {
-        serde_json::json!({ "ErrorCode": throttle.code, "ErrorMessage": throttle.message }).to_string()
-    });
+    let (code, message) = throttle
+        .map_or(("ServiceUnavailableException", "Slow down."), |throttle| (throttle.code, throttle.message));
+    let entry = serde_json::json!({ "ErrorCode": code, "ErrorMessage": message }).to_string();
     for (index, refused) in refused.iter().enumerate() {
         if index > 0 {
             out.push(',');
         }
-        match entry.as_deref().filter(|_| *refused) {
-            Some(entry) => out.push_str(entry),
-            None => {
-                push_id(&mut out, &service.ids);
-                out.push('}');
-            }
+        if *refused {
+            out.push_str(&entry);
+        } else {
+            push_id(&mut out, &service.ids);
+            out.push('}');
         }
     }
     out.push_str("]}");

@@ -4,6 +4,7 @@ use crate::chance::Ids;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::fault::Faults;
+use crate::quota::Quota;
 use crate::service::Service;
 use crate::sigv4::{Key, Verifier};
 use crate::stream::{Streams, lock};
@@ -48,6 +49,8 @@ pub struct Options {
     pub seed: u64,
     /// Faults from the start: a JSON array.
     pub faults: Value,
+    /// The quota from the start: a JSON object.
+    pub quota: Value,
     /// By how many seconds the server's clock is off.
     pub clock_offset: i64,
     /// True: records are counted but not kept in memory.
@@ -69,6 +72,7 @@ impl Default for Options {
             streams: Vec::new(),
             seed: 0,
             faults: Value::Array(Vec::new()),
+            quota: Value::Object(Default::default()),
             clock_offset: 0,
             forget: false,
         }
@@ -145,12 +149,15 @@ impl Server {
         faults.replace(&options.faults).map_err(wrong)?;
         let streams = Streams::new(&options.streams, options.data, !options.forget, &options.region)
             .map_err(|refusal| wrong(refusal.message))?;
+        let quota = Quota::parse(&options.quota)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let clock = Clock::default();
         clock.set_offset(options.clock_offset);
         let service = Service {
             clock,
             ids: Ids::new(),
             faults: Mutex::new(faults),
+            quota: Mutex::new(quota),
             streams,
             tally: Mutex::new(Tally::default()),
             verifier: options.auth.then(|| Verifier::new(&keys, &options.denied_keys, &options.region)),
@@ -262,6 +269,18 @@ impl Server {
     /// Forgets records, requests, counters and faults; the streams stay.
     pub fn reset(&self) {
         self.shared.service.reset();
+    }
+
+    /// Replaces the quota.
+    ///
+    /// # Panics
+    ///
+    /// If it is not one.
+    pub fn set_quota(&self, quota: Value) {
+        match Quota::parse(&quota) {
+            Ok(quota) => *crate::stream::lock(&self.shared.service.quota) = quota,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// Sets by how many seconds the server's clock is off.

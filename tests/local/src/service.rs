@@ -7,6 +7,7 @@ use crate::error::Refusal;
 use crate::fault::{Fault, Faults, Injected, Kind};
 use crate::operations;
 use crate::puts::{self, Throttle};
+use crate::quota::Quota;
 use crate::sigv4::Verifier;
 use crate::stream::Streams;
 use crate::tally::Tally;
@@ -21,6 +22,7 @@ pub(crate) struct Service {
     pub(crate) clock: Clock,
     pub(crate) ids: Ids,
     pub(crate) faults: Mutex<Faults>,
+    pub(crate) quota: Mutex<Quota>,
     pub(crate) streams: Streams,
     pub(crate) tally: Mutex<Tally>,
     /// None when every request is taken as signed.
@@ -96,6 +98,7 @@ impl Service {
             clock: Clock::default(),
             ids: Ids::new(),
             faults: Mutex::new(Faults::new(0)),
+            quota: Mutex::default(),
             streams: Streams::new(streams, None, true, "us-east-1").unwrap(),
             tally: Mutex::new(Tally::default()),
             verifier: None,
