@@ -50,5 +50,9 @@ int main(void) {
     OFFSET(firehose_stats, in_flight);
     OFFSET(firehose_stats, reports);
     OFFSET(firehose_stats, used_bytes);
+    OFFSET(firehose_stats, recovered);
+    OFFSET(firehose_stats, spooled);
+    OFFSET(firehose_stats, spool_bytes);
+    OFFSET(firehose_stats, spool_damaged);
     return 0;
 }
