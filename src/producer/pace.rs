@@ -116,6 +116,7 @@ pub(super) struct Pace {
     /// The share that is throttled whatever the rate, and the records sent and throttled from which it is learned.
     noise: f64,
     heard: (f64, f64),
+    last_share: f64,
     /// When the first call was begun.
     began: Option<f64>,
     /// Bytes for a record when the rates were learned.
@@ -136,6 +137,7 @@ impl Pace {
             window: VecDeque::new(),
             noise: 0.0,
             heard: (0.0, 0.0),
+            last_share: 0.0,
             began: None,
             mix: 0.0,
             refused: 0,
@@ -291,9 +293,9 @@ impl Pace {
             side.tokens = side.tokens.min(0.0);
         }
         let (sent, throttled) = std::mem::take(&mut self.heard);
-        if sent > 0.0 {
-            self.noise = f64::midpoint(self.noise, (throttled / sent).min(NOISE.0));
-        }
+        // More than can be noise is a rate that was too high still; and noise is there every time.
+        let share = if sent > 0.0 && throttled <= NOISE.0 * sent { throttled / sent } else { 0.0 };
+        self.noise = share.min(std::mem::replace(&mut self.last_share, share));
         self.mix = measured.bytes / measured.records.max(1.0);
         self.stepped = now;
         self.filled = now;

@@ -54,7 +54,10 @@ impl Packer {
         let joins = self.records > 0
             && self.lines < self.limits.lines
             && self.record_bytes + bytes <= self.limits.record_bytes;
-        if !joins && self.records > 0 && self.records >= self.limits.records {
+        // A record of several puts is not begun where it could not be filled: the service bills what is missing.
+        let room = if self.limits.lines > 1 { self.limits.record_bytes } else { 0 };
+        let is_full = self.records >= self.limits.records || self.bytes + room > self.limits.bytes;
+        if !joins && self.records > 0 && is_full {
             return Fits::Not;
         }
         if !joins {
@@ -131,7 +134,7 @@ mod tests {
         assert_eq!(packer.add(1_024_000), Fits::Begins);
         assert_eq!(packer.add(1), Fits::Begins);
         assert_eq!(packer.add(1), Fits::Joins);
-        assert_eq!(fill(AGGREGATED, 200), ((4 << 20) / 200, 42));
+        assert_eq!(fill(AGGREGATED, 200), (41 * 500, 41));
         assert_eq!(fill(AGGREGATED, 1), (250_000, 500));
     }
 }

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,8 +25,8 @@ static void *put(void *arg) {
 }
 
 static size_t drain(int timeout_ms, size_t *failed) {
-    firehose_delivery deliveries[256];
-    size_t count = firehose_producer_poll(producer, deliveries, 256, timeout_ms);
+    static firehose_delivery deliveries[4096];
+    size_t count = firehose_producer_poll(producer, deliveries, 4096, timeout_ms);
     for (size_t i = 0; i < count; i++) {
         const firehose_delivery *d = &deliveries[i];
         CHECK(d->tag < (uint64_t)(THREADS * each));
@@ -121,6 +122,75 @@ static void forked(firehose_result *r) {
     CHECK(firehose_producer_flush(producer, 20000, r) == FIREHOSE_OK);
 }
 
+static double cpu_ms(void) {
+    struct rusage usage;
+    CHECK(getrusage(RUSAGE_SELF, &usage) == 0);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3 +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
+}
+
+/* Everything is throttled for as long as the test says, then nothing is. */
+static void throttled(firehose_result *r) {
+    char line[200];
+    memset(line, 'x', sizeof line);
+    const int seconds = atoi(required("FIREHOSE_TEST_SECONDS"));
+    uint64_t taken = 0;
+    while (firehose_producer_put(producer, line, sizeof line, 0, 0) == FIREHOSE_OK) taken++;
+    const double begin = now_ms(), used = cpu_ms();
+    double slowest = 0, total = 0;
+    int refused = 0;
+    while (now_ms() - begin < seconds * 1e3) {
+        const double start = now_ms();
+        firehose_status status = firehose_producer_put(producer, line, sizeof line, 0, 0);
+        const double took = now_ms() - start;
+        if (status == FIREHOSE_OK) taken++;
+        else {
+            CHECK(status == FIREHOSE_QUEUE_FULL);
+            slowest = took > slowest ? took : slowest;
+            total += took;
+            refused++;
+        }
+        sleep_ms(5);
+    }
+    struct rusage usage;
+    CHECK(getrusage(RUSAGE_SELF, &usage) == 0);
+    printf("refused %d\nmean_us %.1f\nslowest_us %.0f\ncpu_share %.4f\npeak_kib %ld\nrequests %llu\n", refused,
+           total / refused * 1e3, slowest * 1e3, (cpu_ms() - used) / (now_ms() - begin), usage.ru_maxrss,
+           (unsigned long long)stats().requests);
+    fflush(stdout);
+    /* The test ends the throttling now. */
+    CHECK_STATUS(FIREHOSE_OK, firehose_producer_flush(producer, 120000, r), r);
+    CHECK(stats().delivered == taken && stats().failed == 0);
+    printf("delivered %llu\n", (unsigned long long)taken);
+}
+
+/* Puts as fast as they are taken, and once a second what was delivered and throttled by then. */
+static void paced(void) {
+    char line[200];
+    memset(line, 'x', sizeof line);
+    const int seconds = atoi(required("FIREHOSE_TEST_SECONDS"));
+    const double begin = now_ms();
+    for (int second = 1; second <= seconds; second++) {
+        while (now_ms() - begin < second * 1e3) firehose_producer_put(producer, line, sizeof line, 0, 20);
+        firehose_stats s = stats();
+        printf("second %d %llu %llu %llu\n", second, (unsigned long long)s.delivered_bytes,
+               (unsigned long long)s.delivered, (unsigned long long)s.throttled);
+        fflush(stdout);
+    }
+    firehose_producer_close(producer, 0, NULL);
+}
+
+/* What lines of 200 bytes are billed as. */
+static void billed(firehose_result *r) {
+    char line[200];
+    memset(line, 'x', sizeof line);
+    for (int i = 0; i < 102500; i++) CHECK(firehose_producer_put(producer, line, 199, 0, -1) == FIREHOSE_OK);
+    CHECK_STATUS(FIREHOSE_OK, firehose_producer_flush(producer, 60000, r), r);
+    firehose_stats s = stats();
+    printf("bytes %llu\nbilled_bytes %llu\nrequests %llu\n", (unsigned long long)s.delivered_bytes,
+           (unsigned long long)s.billed_bytes, (unsigned long long)s.requests);
+}
+
 static void arguments(firehose_result *r) {
     firehose_stats s = {.struct_size = 8};
     firehose_delivery d;
@@ -154,13 +224,17 @@ int main(int argc, char **argv) {
         FAIL("%s", firehose_result_message(r));
     firehose_config_free(config);
     firehose_free(client);
-    each = scaled(argc > 1 && strcmp(argv[1], "reports") == 0 ? 100000 : 20000) / THREADS;
+    const char *puts_ = getenv("FIREHOSE_TEST_PUTS");
+    each = (puts_ != NULL ? atoi(puts_) : scaled(argc > 1 && strcmp(argv[1], "reports") == 0 ? 100000 : 20000)) / THREADS;
     seen = calloc((size_t)(THREADS * each), 1);
     CHECK(seen != NULL);
     if (strcmp(argv[1], "reports") == 0) reports(r);
     else if (strcmp(argv[1], "silent") == 0) silent(r);
     else if (strcmp(argv[1], "full") == 0) full(r);
     else if (strcmp(argv[1], "forked") == 0) forked(r);
+    else if (strcmp(argv[1], "throttled") == 0) throttled(r);
+    else if (strcmp(argv[1], "paced") == 0) paced();
+    else if (strcmp(argv[1], "billed") == 0) billed(r);
     else arguments(r);
     firehose_producer_free(producer);
     firehose_result_free(r);

@@ -82,6 +82,29 @@ impl Server {
     }
 
     /// How often each record arrived; all of them are text.
+    /// Lines of all records, aggregated ones taken apart, and how often each arrived.
+    pub(crate) fn lines(&self) -> HashMap<String, u32> {
+        let mut times = HashMap::new();
+        for record in self.records() {
+            assert!(record.ends_with(b"\n"), "a record ends in the middle of a line");
+            for line in String::from_utf8(record).unwrap().lines() {
+                *times.entry(line.to_owned()).or_insert(0) += 1;
+            }
+        }
+        times
+    }
+
+    /// Keeps counts only.
+    pub(crate) fn forgetful(faults: &Value) -> Server {
+        let options = firehose_local::Options {
+            streams: vec!["test".into()],
+            faults: faults.clone(),
+            forget: true,
+            ..firehose_local::Options::default()
+        };
+        Server { inner: firehose_local::Server::start(options).unwrap() }
+    }
+
     pub(crate) fn arrived(&self) -> HashMap<String, u32> {
         let mut times = HashMap::new();
         for record in self.records() {
