@@ -159,6 +159,10 @@ fn valgrind_finds_nothing_in_the_examples_and_the_released_object() {
         example(name).arg("test").pass();
     }
     example("03_call.c").arg("made-by-the-example").pass();
+    example("05_producer.c").arg("test").pass();
+    example("06_epoll.c").arg("test").stdin(&lines).pass();
+    let piped = example("pipe").args(&["--aggregate", "--gzip", "test"]).stdin(&lines).finish();
+    assert!(piped.status.success() && piped.stderr.contains("2000 delivered"), "{}", piped.stderr);
     let sent = example("send_file.c").arg("test").arg(&lines).arg("20").finish();
     assert!(sent.status.success(), "{}\n{}", sent.stdout, sent.stderr);
     assert!(server.count("records") > 2000);

@@ -123,7 +123,7 @@ pub(crate) fn scratch() -> PathBuf {
 type Slot = Arc<OnceLock<PathBuf>>;
 type Programs = HashMap<(String, Library, How), Slot>;
 
-/// The executable of `tests/c/<source>`, compiled once.
+/// The executable of `tests/c/<source>`, or of all sources in that folder, compiled once.
 pub(crate) fn program(source: &str, library: Library, how: How) -> PathBuf {
     static BUILT: OnceLock<Mutex<Programs>> = OnceLock::new();
     let slot = {
@@ -147,7 +147,13 @@ fn compile(source: &str, library: Library, how: How) -> PathBuf {
     compiler.args(["-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"]);
     // The folder must hold a header before a program that is not linked with the library includes it.
     let folder = library.folder();
-    compiler.arg("-I").arg(super::root().join("include")).arg(&path).arg("-o").arg(&output);
+    compiler.arg("-I").arg(super::root().join("include")).arg("-o").arg(&output);
+    if path.is_dir() {
+        let files = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+        compiler.args(files.filter(|file| file.extension().is_some_and(|kind| kind == "c")));
+    } else {
+        compiler.arg(&path);
+    }
     if how == How::Sanitized {
         compiler.args([
             "-fsanitize=address,undefined",

@@ -21,6 +21,7 @@ pub(crate) struct Run {
     limit: Duration,
     valgrind: bool,
     leaks: bool,
+    stdin: Option<PathBuf>,
 }
 
 /// What a program left behind.
@@ -47,6 +48,7 @@ impl Run {
             limit: Duration::from_secs(60),
             valgrind: false,
             leaks: true,
+            stdin: None,
         };
         let run = run
             .env("HOME", home)
@@ -84,6 +86,12 @@ impl Run {
 
     pub(crate) fn arg(mut self, argument: impl Into<OsString>) -> Run {
         self.arguments.push(argument.into());
+        self
+    }
+
+    /// What it reads.
+    pub(crate) fn stdin(mut self, path: &Path) -> Run {
+        self.stdin = Some(path.to_path_buf());
         self
     }
 
@@ -143,8 +151,17 @@ impl Run {
             Command::new(&self.executable)
         };
         command.args(&self.arguments).env_clear().envs(&self.environment);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        match &self.stdin {
+            Some(path) => command.stdin(std::fs::File::open(path).unwrap()),
+            None => command.stdin(Stdio::null()),
+        };
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// Starts the program, for a test that does something to it meanwhile.
+    pub(crate) fn start(self) -> std::process::Child {
+        self.command().spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.executable))
     }
 
     /// Runs the program to its end or to its limit, whatever comes of it.
