@@ -55,7 +55,7 @@ $(DESCRIBED): build packaging/describe.sh $(wildcard packaging/*.in)
 # What is installed looks for the library where it was installed.
 $(PIPE): build $(wildcard examples-c/pipe/*)
 	@mkdir -p "$(@D)"
-	$(MAKE) --no-print-directory -C examples-c "$(abspath $@)" OUT="$(abspath $(@D))" \
+	$(MAKE) --no-print-directory --always-make -C examples-c "$(abspath $@)" OUT="$(abspath $(@D))" \
 		FIREHOSE_LIB="$(abspath $(RELEASE))" RPATH="$(LIBDIR)"
 
 install: build $(ARCHIVE) $(DESCRIBED) $(PIPE)

@@ -84,7 +84,7 @@ fn expected_files(libdir: &str) -> BTreeSet<String> {
     ]
     .into_iter()
     .map(|name| format!("{libdir}/{name}"))
-    .chain(["include/firehose.h".to_owned()])
+    .chain(["include/firehose.h".to_owned(), "bin/firehose-pipe".to_owned()])
     .collect()
 }
 
@@ -131,6 +131,9 @@ fn every_file_is_in_its_place() {
     let below = staged.join("opt/firehose");
     assert_eq!(files_under(&below), expected_files("lib/x86_64-linux-gnu"));
     assert_eq!(files_under(staged).len(), files_under(&below).len(), "nothing lands outside the prefix");
+
+    let told = succeed(Command::new(prefix.join("bin/firehose-pipe")).arg("--version"));
+    assert_eq!(told, format!("firehose-pipe {VERSION}\n"));
 
     let link = |name: String| std::fs::read_link(prefix.join("lib").join(name)).expect("a link");
     assert_eq!(link("libfirehose.so".into()), Path::new(&format!("libfirehose.so.{MAJOR}")));
