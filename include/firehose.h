@@ -546,11 +546,13 @@ firehose_status firehose_producer_new(struct firehose_client *client,
 /**
  * Takes a record in, to be delivered in the background: copies it and comes back, without touching the network. A
  * record has at most 1,024,000 bytes with its delimiter. tag is the caller's own name for it in its report. Where
- * producer.queue_bytes is reached it waits for room, up to timeout_ms: 0 never waits, -1 has no limit.
+ * producer.queue_bytes, or with a spool producer.spool_bytes or the disk, is used up it waits for room, up to timeout_ms:
+ * 0 never waits, -1 has no limit. With a spool (producer.spool_dir) a record that was taken outlives the process.
  *
  * Returns FIREHOSE_OK once the record is taken, FIREHOSE_QUEUE_FULL where there was no room in time,
- * FIREHOSE_CLOSED after firehose_producer_close, or FIREHOSE_INVALID_ARGUMENT, whose reason goes to the log. What is
- * not FIREHOSE_OK was not taken.
+ * FIREHOSE_CLOSED after firehose_producer_close, FIREHOSE_SPOOL_FAILED where the spool cannot be written, or
+ * FIREHOSE_INVALID_ARGUMENT. The reason goes to the log. What is not FIREHOSE_OK was not taken, save that with
+ * producer.spool_sync = put a record that could not be synced may be delivered all the same.
  */
 firehose_status firehose_producer_put(struct firehose_producer *producer,
                                       const void *data,

@@ -7,7 +7,6 @@ use super::result::firehose_result;
 use super::status::firehose_status;
 use crate::client::Setup;
 use crate::error::Result;
-use crate::log::Level;
 use crate::producer::{Delivery, Producer};
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -121,11 +120,13 @@ pub unsafe extern "C" fn firehose_producer_new(
 
 /// Takes a record in, to be delivered in the background: copies it and comes back, without touching the network. A
 /// record has at most 1,024,000 bytes with its delimiter. tag is the caller's own name for it in its report. Where
-/// producer.queue_bytes is reached it waits for room, up to timeout_ms: 0 never waits, -1 has no limit.
+/// producer.queue_bytes, or with a spool producer.spool_bytes or the disk, is used up it waits for room, up to timeout_ms:
+/// 0 never waits, -1 has no limit. With a spool (producer.spool_dir) a record that was taken outlives the process.
 ///
 /// Returns FIREHOSE_OK once the record is taken, FIREHOSE_QUEUE_FULL where there was no room in time,
-/// FIREHOSE_CLOSED after firehose_producer_close, or FIREHOSE_INVALID_ARGUMENT, whose reason goes to the log. What is
-/// not FIREHOSE_OK was not taken.
+/// FIREHOSE_CLOSED after firehose_producer_close, FIREHOSE_SPOOL_FAILED where the spool cannot be written, or
+/// FIREHOSE_INVALID_ARGUMENT. The reason goes to the log. What is not FIREHOSE_OK was not taken, save that with
+/// producer.spool_sync = put a record that could not be synced may be delivered all the same.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn firehose_producer_put(
     producer: *mut firehose_producer,
@@ -145,7 +146,7 @@ pub unsafe extern "C" fn firehose_producer_put(
         match outcome.and_then(|data| producer.put(data, tag, limit(timeout_ms))) {
             Ok(()) => firehose_status::FIREHOSE_OK,
             Err(error) => {
-                producer.say(Level::Warn, &error.message);
+                producer.say_refused(&error);
                 error.kind.into()
             }
         }

@@ -13,6 +13,8 @@ use crate::sys::event::Event;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// How often it is told at the most that there is no room.
+const TELL: Duration = Duration::from_secs(10);
 /// For how long a put waits before it tries a full disk again.
 const DISK: Duration = Duration::from_millis(200);
 
@@ -21,6 +23,8 @@ const DISK: Duration = Duration::from_millis(200);
 pub(super) struct Wanting {
     pub(super) sender: bool,
     pub(super) syncer: bool,
+    /// Records dropped to make room that nobody was told of yet, where it is time to tell.
+    pub(super) dropped: Option<u64>,
 }
 
 /// A fate: delivered, or why not.
@@ -55,6 +59,20 @@ pub(super) struct State {
     pub(super) ratio: f64,
     /// A thread syncs the spool.
     pub(super) syncing: bool,
+    /// When somebody was told that there is no room, and records dropped since.
+    told: Option<Instant>,
+    dropped: u64,
+}
+
+impl State {
+    fn may_tell(&mut self) -> bool {
+        let now = Instant::now();
+        let may = self.told.is_none_or(|told| now.saturating_duration_since(told) >= TELL);
+        if may {
+            self.told = Some(now);
+        }
+        may
+    }
 }
 
 /// The shared part.
@@ -98,6 +116,8 @@ impl Core {
             pace: Pace::new(settings.max_bytes_per_second.map(|most| most as f64), 0.0),
             ratio: 1.0,
             syncing: false,
+            told: None,
+            dropped: 0,
         };
         let event = (settings.reports != Wanted::None).then(Event::new).and_then(std::io::Result::ok);
         Core {
@@ -179,6 +199,7 @@ impl Core {
                 && let Some(put) = state.queue.drop_oldest()
             {
                 self.settle(&mut state, put, &Fate::Failed(Kind::QueueFull, "FIREHOSE_QUEUE_FULL".into()));
+                state.dropped += 1;
                 continue;
             }
             let end = wait.map(|wait| *until.get_or_insert_with(|| Instant::now() + wait));
@@ -194,6 +215,7 @@ impl Core {
         let sender = self.call_senders(&mut state, bytes);
         let syncer =
             self.sync_mode() == Some(SpoolSync::Interval) && !std::mem::replace(&mut state.syncing, true);
+        let dropped = (state.dropped > 0 && state.may_tell()).then(|| std::mem::take(&mut state.dropped));
         drop(state);
         if let (Some(number), Some(syncer), Some(SpoolSync::Put)) = (spooled, &self.syncer, self.sync_mode())
         {
@@ -203,7 +225,12 @@ impl Core {
                 Error::new(Kind::SpoolFailed, message)
             })?;
         }
-        Ok(Wanting { sender, syncer })
+        Ok(Wanting { sender, syncer, dropped })
+    }
+
+    /// Whether to tell that there is no room: it was not told of late.
+    pub(super) fn may_tell(&self) -> bool {
+        self.lock().may_tell()
     }
 
     fn sync_mode(&self) -> Option<SpoolSync> {

@@ -129,6 +129,12 @@ impl Producer {
         if wanting.sender {
             self.start(core);
         }
+        if let Some(dropped) = wanting.dropped {
+            self.say(
+                Level::Error,
+                &format!("the queue is full: {dropped} of the oldest records were dropped and have failed"),
+            );
+        }
         if wanting.syncer {
             sync::start(Arc::clone(core), Arc::clone(&self.client), Arc::clone(&self.stream));
         }
@@ -138,6 +144,14 @@ impl Producer {
     /// Says something to whoever listens to its client.
     pub(crate) fn say(&self, level: Level, line: &str) {
         self.client.log(level, format_args!("stream {}: {line}", self.stream));
+    }
+
+    /// Says why a put was refused; that there is no room only now and then, as those who put may try all the time.
+    pub(crate) fn say_refused(&self, error: &Error) {
+        let often = error.kind == Kind::QueueFull && self.made().is_some_and(|core| !core.may_tell());
+        if !often {
+            self.say(Level::Warn, &error.message);
+        }
     }
 
     /// Fetches up to `most` reports, waiting for the first.

@@ -18,6 +18,10 @@ use std::collections::VecDeque;
 const BACK: f64 = 0.9;
 /// Seconds until the rate is what it was.
 const RETURN: f64 = 5.0;
+/// Seconds until the rate doubles every other second: nothing like the good one is near.
+const SEARCH: f64 = 12.0;
+/// A good rate is never less than this in bytes and records: what was measured while little was sent is no measure.
+const LEAST: (f64, f64) = (65_536.0, 500.0);
 /// A call takes this share of a second's worth, so that it is no burst, and what is refused of it is little.
 const SHARE: f64 = 1.0 / 8.0;
 /// Below this a call is not made smaller, if it is not more than a second's worth.
@@ -93,7 +97,8 @@ impl Rate {
     /// What may be sent in a second, `since` seconds after the last step back, when `measured` was accepted of late.
     fn at(&self, since: f64, measured: f64) -> f64 {
         let bend = (1.0 - BACK) / RETURN.powi(3);
-        let rate = self.good * (1.0 + bend * (since - RETURN).powi(3));
+        let rate =
+            self.good * (1.0 + bend * (since - RETURN).powi(3)) * ((since - SEARCH).max(0.0) / 2.0).exp2();
         // More than was good is asked for only by those who use it.
         rate.min(self.good.max(2.0 * measured)).min(self.ceiling)
     }
@@ -269,6 +274,10 @@ impl Pace {
                 return;
             }
         }
+        // What was accepted at the very beginning is what the bucket had saved.
+        if self.began.is_none_or(|began| now - began < WINDOW) {
+            return;
+        }
         if (first || (sent >= self.stepped && now - self.stepped >= WINDOW))
             && self.measured(now).records > 0.0
         {
@@ -277,18 +286,15 @@ impl Pace {
     }
 
     fn step_back(&mut self, now: f64, first: bool) {
-        let (mut measured, rate, passed) = (self.measured(now), self.rate(now), now - self.stepped);
-        let lived = self.began.map_or(WINDOW, |began| (now - began).clamp(0.001, WINDOW));
-        measured.bytes *= WINDOW / lived;
-        measured.records *= WINDOW / lived;
+        let (measured, rate, passed) = (self.measured(now), self.rate(now), now - self.stepped);
         let sides = [
-            (&mut self.bytes, measured.bytes, rate.bytes),
-            (&mut self.records, measured.records, rate.records),
+            (&mut self.bytes, measured.bytes, rate.bytes, LEAST.0),
+            (&mut self.records, measured.records, rate.records, LEAST.1),
         ];
-        for (side, measured, rate) in sides {
+        for (side, measured, rate, least) in sides {
             // From one empty bucket to the next; where it was full in between that is too little.
             let steady = if first { measured } else { side.accepted / passed };
-            side.good = steady.max(measured * FULL).min(rate).max(1.0);
+            side.good = steady.max(measured * FULL).min(rate).max(least);
             side.accepted = 0.0;
             side.tokens = side.tokens.min(0.0);
         }

@@ -162,6 +162,11 @@ impl Sender {
                     bored = Instant::now() + IDLE;
                     core.instant(ms)
                 }
+                // What waits for reports to be fetched needs a sender when they are.
+                Next::Empty if state.queue.waiting().0 > 0 => {
+                    bored = Instant::now() + IDLE;
+                    bored
+                }
                 Next::Empty if state.closed || Instant::now() >= bored => {
                     state.senders -= 1;
                     state.places.push(slot);
