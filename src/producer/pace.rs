@@ -439,7 +439,11 @@ mod tests {
     #[test]
     fn refusals_at_random_do_not_lead_to_a_halt() {
         let mut world = World::new(1000.0 * MIB, 200.0, 0.02);
-        let chance = crate::sys::random::Random::new();
+        let mut word = 20_261_124_u32;
+        let mut chance = || {
+            word = word.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f64::from(word) / f64::from(u32::MAX)
+        };
         let (mut now, mut sent) = (0.0, 0.0);
         while now < 300.0 {
             match world.pace.allow(now, Load { bytes: 1e9, records: 1e6 }) {
@@ -447,7 +451,7 @@ mod tests {
                 allowed => {
                     let most = if let Allowance::Most(load) = allowed { load.records } else { 500.0 };
                     let records = most.floor().clamp(1.0, 500.0);
-                    let refused = if chance.unit() < 0.2 { (records * 0.3).floor() } else { 0.0 };
+                    let refused = if chance() < 0.2 { (records * 0.3).floor() } else { 0.0 };
                     let load = |records: f64| Load { bytes: records * 200.0, records };
                     world.pace.took(now, load(records));
                     now += 0.02;
