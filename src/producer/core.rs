@@ -113,7 +113,11 @@ impl Core {
             idle: 0,
             hurry: 0,
             closed: false,
-            pace: Pace::new(settings.max_bytes_per_second.map(|most| most as f64), 0.0),
+            pace: Pace::new(
+                settings.max_bytes_per_second.map(|most| most as f64),
+                settings.max_in_flight,
+                0.0,
+            ),
             ratio: 1.0,
             syncing: false,
             told: None,

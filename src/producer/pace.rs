@@ -1,7 +1,7 @@
 //! Finds the rate that a stream takes, from the records that it throttles. Pure: time comes in, in seconds.
 //!
 //! This is the adaptive mode of AWS's SDKs (a cubic that returns to the last good rate, lingers there, and then looks
-//! for more), with five differences, since here bytes and records are paced, and not calls:
+//! for more), with six differences, since here bytes and records are paced, and not calls:
 //!
 //! - The cubic is in shares of the rate, so that it comes back in the same time whatever the quota is.
 //! - A bucket that is empty at two moments has given out exactly its rate in between: what was accepted from one
@@ -10,7 +10,9 @@
 //! - What is throttled right after a step back is not due to the rate: it is noise, and so much of it is let pass later
 //!   on, so that refusals at random do not lead to a halt.
 //! - Where nothing at all gets through there is nothing to be learned about a rate: calls pause instead, longer and
-//!   longer, and the rate is kept for when it ends.
+//!   longer, and the rate is kept for when it ends. They get smaller as well: it may be that they are too large.
+//! - Calls get larger where they are slow and few at a time, which would hold the rate down, and a throttling that hits
+//!   next to nothing of what is sent is no reason to step back.
 
 use std::collections::VecDeque;
 
@@ -24,16 +26,24 @@ const SEARCH: f64 = 12.0;
 const LEAST: (f64, f64) = (65_536.0, 500.0);
 /// A call takes this share of a second's worth, so that it is no burst, and what is refused of it is little.
 const SHARE: f64 = 1.0 / 8.0;
+/// How much more the senders' calls can carry together than the rate asks for.
+const SLACK: f64 = 1.5;
+/// The most that a call carries, whatever the rate (API reference, "PutRecordBatch").
+const LARGEST: Load = Load { bytes: 4_194_304.0, records: 500.0 };
+/// The latest call's weight in how long calls take.
+const LATEST: f64 = 0.125;
+/// The share of what was sent of late that is throttled at the least where a bucket is empty.
+const EMPTY: f64 = 0.02;
 /// Below this a call is not made smaller, if it is not more than a second's worth.
 const SMALL: f64 = 32_768.0;
 /// Seconds' worth that can be saved up.
 const SAVED: f64 = 0.25;
-/// Seconds over which the accepted rate is measured, and between two steps back.
+/// Seconds over which the accepted rate is measured, and between two steps back; more where calls take longer.
 const WINDOW: f64 = 1.0;
 /// The quota's share at the least of what was accepted in the second before a bucket was found empty that had been full.
 const FULL: f64 = 0.7;
 /// The share of what is sent that can be noise at the most, and how little is none.
-const NOISE: (f64, f64) = (0.15, 0.01);
+const NOISE: (f64, f64) = (0.3, 0.01);
 /// Seconds until the noise is learned anew.
 const LISTEN: f64 = 12.0;
 /// By how much the share in a second may be larger than the noise is.
@@ -116,12 +126,15 @@ pub(super) struct Pace {
     stepped: f64,
     /// When tokens were counted for the last time.
     filled: f64,
-    /// What was accepted of late, and how many records were throttled.
-    window: VecDeque<(f64, Load, f64)>,
+    /// What was accepted of late, and what was throttled.
+    window: VecDeque<(f64, Load, Load)>,
+    /// Seconds that a call takes.
+    lag: f64,
+    /// Calls at once.
+    senders: f64,
     /// The share that is throttled whatever the rate, and the records sent and throttled from which it is learned.
     noise: f64,
     heard: (f64, f64),
-    last_share: f64,
     /// When the first call was begun.
     began: Option<f64>,
     /// Bytes for a record when the rates were learned.
@@ -132,17 +145,19 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Without a limit until something is throttled, save the `ceiling` in bytes for a second.
-    pub(super) fn new(ceiling: Option<f64>, now: f64) -> Pace {
+    /// Without a limit until something is throttled, save the `ceiling` in bytes for a second. There are up to so many
+    /// calls at once.
+    pub(super) fn new(ceiling: Option<f64>, senders: usize, now: f64) -> Pace {
         Pace {
             bytes: Rate::new(ceiling.unwrap_or(f64::INFINITY)),
             records: Rate::new(f64::INFINITY),
             stepped: now,
             filled: now,
             window: VecDeque::new(),
+            lag: 0.0,
+            senders: Load::of(0, senders.max(1)).records,
             noise: 0.0,
             heard: (0.0, 0.0),
-            last_share: 0.0,
             began: None,
             mix: 0.0,
             refused: 0,
@@ -161,30 +176,46 @@ impl Pace {
 
     /// What was accepted in a second, of late.
     fn measured(&self, now: f64) -> Load {
-        let recent = self.window.iter().filter(|(time, ..)| *time > now - WINDOW);
+        let over = self.over();
+        let recent = self.window.iter().filter(|(time, ..)| *time > now - over);
         recent.fold(Load::default(), |sum, (_, load, _)| Load {
-            bytes: sum.bytes + load.bytes / WINDOW,
-            records: sum.records + load.records / WINDOW,
+            bytes: sum.bytes + load.bytes / over,
+            records: sum.records + load.records / over,
         })
     }
 
-    /// The share of the records sent of late that was throttled.
+    /// The share that was throttled of the records, or of the bytes, sent of late, whichever is larger: it is the large
+    /// records among small ones that do not fit.
     fn share(&self, now: f64) -> f64 {
-        let recent = self.window.iter().filter(|(time, ..)| *time > now - WINDOW);
-        let (sent, throttled) = recent.fold((0.0, 0.0), |(sent, all), (_, load, throttled)| {
-            (sent + load.records + throttled, all + throttled)
-        });
-        if sent > 0.0 { throttled / sent } else { 0.0 }
+        let over = self.over();
+        let recent = || self.window.iter().filter(|(time, ..)| *time > now - over);
+        let of = |part: fn(&Load) -> f64| {
+            let (taken, refused) = recent()
+                .fold((0.0, 0.0), |(taken, refused), (_, one, two)| (taken + part(one), refused + part(two)));
+            if refused > 0.0 { refused / (taken + refused) } else { 0.0 }
+        };
+        of(|load| load.bytes).max(of(|load| load.records))
+    }
+
+    /// Seconds that are "of late": there are answers in them, however slow.
+    fn over(&self) -> f64 {
+        WINDOW.max(2.0 * self.lag)
+    }
+
+    /// A call's share of a second's worth.
+    fn part(&self) -> f64 {
+        (self.lag * SLACK / self.senders).clamp(SHARE, 1.0)
     }
 
     fn fill(&mut self, now: f64) -> Load {
         let rate = self.rate(now);
         let passed = (now - self.filled).max(0.0);
         self.filled = now;
+        let part = self.part();
         for (side, rate) in [(&mut self.bytes, rate.bytes), (&mut self.records, rate.records)] {
             if rate.is_finite() {
-                // Saved for calls of a share at least, and of one record.
-                let most = (rate * SAVED).max(call_of(rate)).max(1.0);
+                // Saved for a call at least, and for one record.
+                let most = (rate * SAVED).max(rate * part).max(call_of(rate, part)).max(1.0);
                 side.tokens = (side.tokens + rate * passed).min(most);
             }
         }
@@ -200,7 +231,13 @@ impl Pace {
             return Allowance::Unlimited;
         }
         let rate = self.fill(now);
-        let call = Load { bytes: call_of(rate.bytes), records: (rate.records * SHARE).max(1.0) };
+        let part = self.part();
+        let mut call = Load { bytes: call_of(rate.bytes, part), records: (rate.records * part).max(1.0) };
+        if self.refused > 0 {
+            let part = 0.5_f64.powi(i32::try_from(self.refused).unwrap_or(i32::MAX));
+            call.bytes = call.bytes.min(LARGEST.bytes * part).max(1.0);
+            call.records = call.records.min(LARGEST.records * part).max(1.0);
+        }
         let wait = |side: &Rate, rate: f64, need: f64| {
             if rate.is_finite() { (need - side.tokens) / rate } else { 0.0 }
         };
@@ -241,12 +278,15 @@ impl Pace {
     /// What became of the records of a call that was begun at `sent`. A call that was throttled as a whole delivered
     /// nothing.
     pub(super) fn answered(&mut self, now: f64, sent: f64, delivered: Load, throttled: Load) {
+        let took = (now - sent).max(0.0);
+        self.lag += (took - self.lag) * if self.lag > 0.0 { LATEST } else { 1.0 };
         if now - self.stepped < RETURN / 2.0 && self.bytes.good.is_finite() && sent >= self.stepped {
             self.heard.0 += delivered.records + throttled.records;
             self.heard.1 += throttled.records;
         }
-        self.window.push_back((now, delivered, throttled.records));
-        while self.window.front().is_some_and(|(time, ..)| *time <= now - WINDOW) {
+        self.window.push_back((now, delivered, throttled));
+        let over = self.over();
+        while self.window.front().is_some_and(|(time, ..)| *time <= now - over) {
             self.window.pop_front();
         }
         if delivered.records > 0.0 {
@@ -264,6 +304,9 @@ impl Pace {
             (self.noise, self.heard) = (0.0, (0.0, 0.0));
             self.paused = now + pause;
         }
+        if self.share(now) < EMPTY {
+            return;
+        }
         let first = !self.bytes.good.is_finite();
         if self.noise > NOISE.1 && self.share(now) < self.noise + SPREAD {
             // What was refused at random is no measure of what the stream takes.
@@ -275,10 +318,10 @@ impl Pace {
             }
         }
         // What was accepted at the very beginning is what the bucket had saved.
-        if self.began.is_none_or(|began| now - began < WINDOW) {
+        if self.began.is_none_or(|began| now - began < self.over()) {
             return;
         }
-        if (first || (sent >= self.stepped && now - self.stepped >= WINDOW))
+        if (first || (sent >= self.stepped && now - self.stepped >= self.over()))
             && self.measured(now).records > 0.0
         {
             self.step_back(now, first);
@@ -299,241 +342,20 @@ impl Pace {
             side.tokens = side.tokens.min(0.0);
         }
         let (sent, throttled) = std::mem::take(&mut self.heard);
-        // More than can be noise is a rate that was too high still; and noise is there every time.
-        let share = if sent > 0.0 && throttled <= NOISE.0 * sent { throttled / sent } else { 0.0 };
-        self.noise = share.min(std::mem::replace(&mut self.last_share, share));
+        // Far more than can be noise is a rate that was too high still.
+        let share = if throttled > 0.0 { throttled / sent } else { 0.0 };
+        self.noise = f64::midpoint(self.noise, if share > NOISE.0 { 0.0 } else { share });
         self.mix = measured.bytes / measured.records.max(1.0);
         self.stepped = now;
         self.filled = now;
     }
 }
 
-/// Bytes of a call at this rate.
-fn call_of(rate: f64) -> f64 {
-    (rate * SHARE).max(rate.min(SMALL)).max(1.0)
+/// Bytes of a call at this rate that is such a part of a second's worth.
+fn call_of(rate: f64, part: f64) -> f64 {
+    (rate * part).max(rate.min(SMALL)).max(1.0)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A stream with a bucket of one second's worth, and senders that always have more.
-    pub(super) struct World {
-        pub(super) pace: Pace,
-        quota: Load,
-        tokens: Load,
-        pub(super) now: f64,
-        filled: f64,
-        latency: f64,
-        size: f64,
-        /// When each sender's call is answered, when it was sent, how many records it has.
-        calls: Vec<Option<(f64, f64, f64)>>,
-        down: bool,
-        delivered: f64,
-        pub(super) throttled: f64,
-        count: u32,
-    }
-
-    impl World {
-        pub(super) fn new(quota: f64, size: f64, latency: f64) -> World {
-            let quota = Load { bytes: quota, records: quota / 10.0 };
-            World {
-                pace: Pace::new(None, 0.0),
-                quota,
-                tokens: quota,
-                now: 0.0,
-                filled: 0.0,
-                latency,
-                size,
-                calls: vec![None; 4],
-                down: false,
-                delivered: 0.0,
-                throttled: 0.0,
-                count: 0,
-            }
-        }
-
-        /// The records of a call that the stream takes now.
-        fn take(&mut self, records: f64) -> f64 {
-            let passed = self.now - self.filled;
-            self.filled = self.now;
-            self.tokens.bytes = (self.tokens.bytes + self.quota.bytes * passed).min(self.quota.bytes);
-            self.tokens.records = (self.tokens.records + self.quota.records * passed).min(self.quota.records);
-            if self.down {
-                return 0.0;
-            }
-            let taken = (self.tokens.bytes / self.size).min(self.tokens.records).floor().clamp(0.0, records);
-            self.tokens.bytes -= taken * self.size;
-            self.tokens.records -= taken;
-            taken
-        }
-
-        /// Runs until then; gives the bytes delivered in a second, and the share of what was sent that was throttled.
-        pub(super) fn run(&mut self, until: f64) -> (f64, f64) {
-            let (begin, before) = (self.now, (self.delivered, self.throttled));
-            while self.now < until {
-                let mut next = until;
-                for slot in 0..self.calls.len() {
-                    if let Some((answer, sent, records)) = self.calls[slot] {
-                        if answer > self.now {
-                            next = next.min(answer);
-                            continue;
-                        }
-                        self.calls[slot] = None;
-                        let taken = self.take(records);
-                        let load = |records| Load { bytes: records * self.size, records };
-                        self.pace.answered(self.now, sent, load(taken), load(records - taken));
-                        self.delivered += taken * self.size;
-                        self.throttled += (records - taken) * self.size;
-                    }
-                    let waiting = Load { bytes: 1e9, records: 1e9 / self.size };
-                    match self.pace.allow(self.now, waiting) {
-                        Allowance::Wait(time) => next = next.min(time.max(self.now + 1e-4)),
-                        allowed => {
-                            let most = match allowed {
-                                Allowance::Most(load) => load,
-                                _ => Load { bytes: f64::INFINITY, records: f64::INFINITY },
-                            };
-                            let fit = (most.bytes.min(4e6) / self.size).min(most.records).min(500.0);
-                            let records = fit.floor().max(1.0);
-                            self.pace.took(self.now, Load { bytes: records * self.size, records });
-                            self.calls[slot] = Some((self.now + self.latency, self.now, records));
-                            self.count += 1;
-                            next = next.min(self.now + self.latency);
-                        }
-                    }
-                }
-                self.now = next;
-            }
-            let (delivered, throttled) = (self.delivered - before.0, self.throttled - before.1);
-            (delivered / (until - begin), throttled / (delivered + throttled))
-        }
-    }
-
-    pub(super) const MIB: f64 = 1_048_576.0;
-
-    #[test]
-    fn it_settles_near_the_quota_and_finds_a_new_one() {
-        for size in [200.0, 5000.0, 100_000.0] {
-            for latency in [0.005, 0.05, 0.2] {
-                let case = format!("records of {size} bytes, {latency} s");
-                let mut world = World::new(MIB, size, latency);
-                world.run(10.0);
-                let (rate, share) = world.run(70.0);
-                println!("{case}: {:.3} of the quota, {:.2} % throttled", rate / MIB, share * 100.0);
-                assert!(rate > 0.9 * MIB && share < 0.05, "{case}: {rate} {share}");
-                // Twice as much: found within 30 seconds.
-                world.quota = Load { bytes: 2.0 * MIB, records: 2.0 * MIB / 10.0 };
-                world.run(100.0);
-                let (rate, share) = world.run(130.0);
-                assert!(rate > 1.8 * MIB && share < 0.05, "{case}, doubled: {rate} {share}");
-                // And back.
-                world.quota = Load { bytes: MIB, records: MIB / 10.0 };
-                world.run(140.0);
-                let (rate, share) = world.run(200.0);
-                assert!(rate > 0.9 * MIB && share < 0.05, "{case}, halved: {rate} {share}");
-            }
-        }
-    }
-
-    #[test]
-    fn refusals_at_random_do_not_lead_to_a_halt() {
-        let mut world = World::new(1000.0 * MIB, 200.0, 0.02);
-        let mut word = 20_261_124_u32;
-        let mut chance = || {
-            word = word.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            f64::from(word) / f64::from(u32::MAX)
-        };
-        let (mut now, mut sent) = (0.0, 0.0);
-        while now < 300.0 {
-            match world.pace.allow(now, Load { bytes: 1e9, records: 1e6 }) {
-                Allowance::Wait(time) => now = time.max(now + 0.001),
-                allowed => {
-                    let most = if let Allowance::Most(load) = allowed { load.records } else { 500.0 };
-                    let records = most.floor().clamp(1.0, 500.0);
-                    let refused = if chance() < 0.2 { (records * 0.3).floor() } else { 0.0 };
-                    let load = |records: f64| Load { bytes: records * 200.0, records };
-                    world.pace.took(now, load(records));
-                    now += 0.02;
-                    world.pace.answered(now, now - 0.02, load(records - refused), load(refused));
-                    sent += if now > 240.0 { records } else { 0.0 };
-                }
-            }
-        }
-        // One sender can send 25,000 records in a second.
-        println!("{} records in a second", sent / 60.0);
-        assert!(sent / 60.0 > 5000.0, "{sent}");
-    }
-
-    #[test]
-    fn a_quota_of_records_is_found_as_well() {
-        let mut world = World::new(MIB, 200.0, 0.02);
-        world.quota.records = 1000.0;
-        world.run(10.0);
-        let (rate, share) = world.run(70.0);
-        assert!(rate > 0.9 * 200_000.0 && share < 0.05, "{rate} {share}");
-    }
-
-    #[test]
-    fn a_rate_that_was_learned_with_large_records_does_not_hold_small_ones_down() {
-        let mut world = World::new(MIB, 100_000.0, 0.02);
-        world.run(30.0);
-        world.size = 200.0;
-        world.run(32.0);
-        let (rate, share) = world.run(60.0);
-        assert!(rate > 0.9 * MIB && share < 0.05, "{rate} {share}");
-        world.size = 100_000.0;
-        world.run(62.0);
-        let (rate, share) = world.run(90.0);
-        assert!(rate > 0.9 * MIB && share < 0.05, "{rate} {share}");
-    }
-
-    #[test]
-    fn where_nothing_gets_through_calls_are_rare_and_it_recovers_soon() {
-        for before in [false, true] {
-            let mut world = World::new(MIB, 200.0, 0.02);
-            if before {
-                world.run(30.0);
-            }
-            world.down = true;
-            let (begin, count) = (world.now, world.count);
-            world.run(begin + 60.0);
-            assert!(world.count - count < 40, "{} calls in a minute", world.count - count);
-            world.down = false;
-            world.run(begin + 75.0);
-            let (rate, share) = world.run(begin + 105.0);
-            assert!(rate > 0.9 * MIB && share < 0.1, "{rate} {share}");
-        }
-    }
-
-    #[test]
-    fn without_throttling_there_is_no_limit() {
-        let mut pace = Pace::new(None, 0.0);
-        for n in 0..1000 {
-            let now = f64::from(n);
-            assert_eq!(pace.allow(now, Load::of(1, 1)), Allowance::Unlimited);
-            pace.took(now, Load::of(4_000_000, 500));
-            pace.answered(now, now, Load::of(4_000_000, 500), Load::default());
-        }
-        assert!(pace.window.len() <= 2);
-    }
-
-    #[test]
-    fn a_ceiling_holds_from_the_start_and_a_large_record_goes_out() {
-        let mut pace = Pace::new(Some(100_000.0), 0.0);
-        let (mut now, mut sent) = (0.0, 0.0);
-        while now < 60.0 {
-            match pace.allow(now, Load { bytes: 1e9, records: 1e3 }) {
-                Allowance::Wait(time) => now = time,
-                allowed => {
-                    assert!(matches!(allowed, Allowance::Most(load) if load.bytes < 50_000.0), "{allowed:?}");
-                    // The record is larger than what is allowed: it goes, and those after it wait for longer.
-                    pace.took(now, Load::of(250_000, 1));
-                    sent += 250_000.0;
-                    pace.answered(now, now, Load::of(250_000, 1), Load::default());
-                }
-            }
-        }
-        assert!((5_800_000.0..6_300_000.0).contains(&sent), "{sent}");
-    }
-}
+#[path = "pace_tests.rs"]
+mod tests;
