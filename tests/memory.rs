@@ -10,10 +10,10 @@
 
 mod support;
 
-use std::thread;
+use std::{fs, thread};
 
 use serde_json::{Value, json};
-use support::build::{How, Library};
+use support::build::{How, Library, scratch};
 use support::run::Run;
 use support::server::Server;
 
@@ -87,6 +87,12 @@ fn cases() -> Vec<Case> {
         },
         case("producer.c", &["silent"], 2, Over::Tls),
         case("producer.c", &["arguments"], 100, Over::Http),
+        Case { faults: json!([{"kind": "hang"}]), ..case("spool.c", &["basics"], 1, Over::Http) },
+        case("spool.c", &["children"], 1, Over::Http),
+        Case {
+            faults: json!([{"kind": "error", "operation": "PutRecordBatch", "times": 2}]),
+            ..case("spool.c", &["speed", "producer.spool_bytes=8388608"], 1, Over::Http)
+        },
         case("limits.c", &[], 100, Over::Http),
         case("callbacks.c", &[], 100, Over::Http),
         case("config.c", &[], 100, Over::Nothing),
@@ -99,8 +105,19 @@ fn cases() -> Vec<Case> {
 impl Case {
     fn run(&self, how: How) -> (Run, Server) {
         let server = Server::with(&self.faults);
-        let run = Run::built(self.source, Library::Checked, how).args(self.arguments).scale(self.scale);
-        let run = if self.source == "fork.c" { run.may_leak() } else { run };
+        let run = Run::built(self.source, Library::Checked, how).scale(self.scale);
+        let run = if self.source == "spool.c" {
+            // Behind the mode comes a folder, which no run before may have left anything in.
+            let folder = scratch().join(format!("{how:?}-{}", self.arguments[0]));
+            let _ = fs::remove_dir_all(&folder);
+            fs::create_dir_all(&folder).unwrap();
+            let name = if self.arguments[0] == "children" { "spool-%p" } else { "spool" };
+            run.arg(self.arguments[0]).arg(folder.join(name)).args(&self.arguments[1..])
+        } else {
+            run.args(self.arguments)
+        };
+        let forks = self.source == "fork.c" || matches!(self.arguments, ["basics" | "children"]);
+        let run = if forks { run.may_leak() } else { run };
         let run = match self.over {
             Over::Http => run.http(&server),
             Over::Name => run.named(&server),
@@ -144,8 +161,8 @@ fn valgrind_finds_nothing_in_the_examples_and_the_released_object() {
     if !support::have("valgrind") {
         return;
     }
-    let lines = support::build::scratch().join("lines");
-    std::fs::write(&lines, "a line\n".repeat(2000)).unwrap();
+    let lines = scratch().join("lines");
+    fs::write(&lines, "a line\n".repeat(2000)).unwrap();
     let server = Server::with(&json!([{"kind": "error", "operation": "PutRecordBatch", "times": 1}]));
     let example = |name: &str| {
         Run::built(&format!("../../examples-c/{name}"), Library::Release, How::Plain)

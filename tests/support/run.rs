@@ -142,6 +142,9 @@ impl Run {
             if self.leaks {
                 valgrind.args(["--leak-check=full", "--errors-for-leak-kinds=definite,indirect"]);
                 valgrind.arg("--show-leak-kinds=definite,indirect");
+            } else {
+                // In a child it would search word by word through what is not mapped there.
+                valgrind.arg("--leak-check=no");
             }
             let mut suppressions = OsString::from("--suppressions=");
             suppressions.push(suppressions_file());
