@@ -5,7 +5,8 @@
  *
  * Each worker accepts connections on a local socket and puts the lines that come. A child has a queue, threads and
  * connections of its own; nothing of the parent's is touched by it. With a spool each would need a folder of its own:
- * producer.spool_dir = /var/spool/name/%p. SIGTERM to the parent ends all.
+ * producer.spool_dir = /var/spool/name/%p. SIGTERM to the parent ends all,
+ * and each worker first delivers what it has taken.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
@@ -19,11 +20,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t ending;
+enum { MOST = 64 };
 
+static volatile sig_atomic_t ending, started, serving = -1;
+static volatile pid_t workers[MOST];
+static int server = -1;
+
+/* Ends the workers, and whatever this process waits for: after a shutdown neither accept nor getline wait. */
 static void end(int signal) {
+    int error = errno;
     (void)signal;
     ending = 1;
+    for (int i = 0; i < started; i++)
+        if (workers[i] > 0)
+            kill(workers[i], SIGTERM);
+    shutdown(server, SHUT_RDWR);
+    if (serving >= 0)
+        shutdown(serving, SHUT_RD);
+    errno = error;
 }
 
 static int listen_at(const char *path) {
@@ -32,10 +46,10 @@ static int listen_at(const char *path) {
         return -1;
     memcpy(address.sun_path, path, strlen(path) + 1);
     unlink(path);
-    int server = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (server < 0 || bind(server, (struct sockaddr *)&address, sizeof address) != 0 || listen(server, 64) != 0)
+    int made = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (made < 0 || bind(made, (struct sockaddr *)&address, sizeof address) != 0 || listen(made, 64) != 0)
         return -1;
-    return server;
+    return made;
 }
 
 /* Puts the lines of one connection. */
@@ -51,13 +65,19 @@ static void serve(FILE *connection, firehose_producer *producer) {
     free(line);
 }
 
-static int work(int server, firehose_producer *producer) {
+static int work(firehose_producer *producer) {
     while (!ending) {
         int accepted = accept(server, NULL, NULL);
         FILE *connection = accepted < 0 ? NULL : fdopen(accepted, "r");
-        if (connection == NULL)
-            continue; /* a signal, mostly */
-        serve(connection, producer);
+        if (connection == NULL) {
+            if (accepted >= 0)
+                close(accepted);
+            continue;
+        }
+        serving = accepted;
+        if (!ending)
+            serve(connection, producer);
+        serving = -1;
         fclose(connection);
     }
     firehose_result *result = firehose_result_new();
@@ -67,20 +87,36 @@ static int work(int server, firehose_producer *producer) {
     return status != FIREHOSE_OK;
 }
 
-/* Starts the workers and waits for them; a signal that ends this process ends them. */
-static int lead(int server, firehose_producer *producer, int count) {
-    pid_t workers[64];
+/* Starts the workers and waits for them. */
+static int lead(firehose_producer *producer, int count) {
     int failed = 0;
+    sigset_t ends, before;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    /* Until it is known who has to be told. */
+    sigprocmask(SIG_BLOCK, &ends, &before);
     for (int i = 0; i < count; i++) {
-        workers[i] = fork();
-        if (workers[i] == 0)
-            exit(work(server, producer));
+        pid_t worker = fork();
+        if (worker == 0) {
+            started = 0;
+            sigprocmask(SIG_SETMASK, &before, NULL);
+            exit(work(producer));
+        }
+        if (worker < 0) {
+            perror("fork");
+            failed = 1;
+            break;
+        }
+        workers[i] = worker;
+        started = i + 1;
     }
-    for (int i = 0; i < count; i++) {
-        int status;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    for (int i = 0; i < started; i++) {
+        int status = 0;
         while (waitpid(workers[i], &status, 0) < 0 && errno == EINTR)
-            for (int j = 0; j < count; j++)
-                kill(workers[j], SIGTERM);
+            continue;
+        workers[i] = 0;
         failed |= !WIFEXITED(status) || WEXITSTATUS(status) != 0;
     }
     return failed;
@@ -88,7 +124,7 @@ static int lead(int server, firehose_producer *producer, int count) {
 
 int main(int argc, char **argv) {
     int count = argc > 3 ? atoi(argv[3]) : 4;
-    if (argc < 3 || count < 1 || count > 64) {
+    if (argc < 3 || count < 1 || count > MOST) {
         fprintf(stderr, "usage: %s STREAM SOCKET [WORKERS]\n", argv[0]);
         return 2;
     }
@@ -100,7 +136,8 @@ int main(int argc, char **argv) {
     firehose_config *config = firehose_config_new();
     firehose_client *client = NULL;
     firehose_producer *producer = NULL;
-    int failed = 1, server = listen_at(argv[2]);
+    int failed = 1;
+    server = listen_at(argv[2]);
     if (server < 0)
         fprintf(stderr, "%s: %s\n", argv[2], strerror(errno));
     else if (firehose_config_set(config, "producer.delimiter", "\\n", result) != FIREHOSE_OK ||
@@ -108,7 +145,7 @@ int main(int argc, char **argv) {
              firehose_producer_new(client, argv[1], NULL, &producer, result) != FIREHOSE_OK)
         fprintf(stderr, "%s\n", firehose_result_message(result));
     else
-        failed = lead(server, producer, count);
+        failed = lead(producer, count);
     firehose_producer_free(producer);
     firehose_free(client);
     firehose_config_free(config);

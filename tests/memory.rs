@@ -10,6 +10,11 @@
 
 mod support;
 
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use serde_json::{Value, json};
@@ -180,12 +185,37 @@ fn valgrind_finds_nothing_in_the_examples_and_the_released_object() {
     example("06_epoll.c").arg("test").stdin(&lines).pass();
     let piped = example("pipe").args(&["--aggregate", "--gzip", "test"]).stdin(&lines).finish();
     assert!(piped.status.success() && piped.stderr.contains("2000 delivered"), "{}", piped.stderr);
+    let (socket, before) = (scratch().join("socket"), server.count("records"));
+    let prefork = example("07_prefork.c").may_leak().arg("test").arg(&socket).arg("2").start();
+    for n in 0..4 {
+        let mut worker = connected(&socket);
+        writeln!(worker, "a line of connection {n}\nanother one").unwrap();
+    }
+    // One that stays open holds nothing up.
+    let _open = connected(&socket);
+    thread::sleep(Duration::from_secs(1));
+    assert!(Command::new("kill").arg(prefork.id().to_string()).status().unwrap().success());
+    let ended = prefork.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(server.count("records") - before, 8, "{ended:?}");
     let sent = example("send_file.c").arg("test").arg(&lines).arg("20").finish();
     assert!(sent.status.success(), "{}\n{}", sent.stdout, sent.stderr);
     assert!(server.count("records") > 2000);
     // Where nobody listens, the way of an error.
     let refused = example("01_put_record.c").env("AWS_ENDPOINT_URL_FIREHOSE", "http://127.0.0.1:1");
     assert_eq!(refused.arg("test").finish().status.code(), Some(1));
+}
+
+/// A program that has just been started listens a moment later.
+fn connected(socket: &Path) -> UnixStream {
+    let give_up = Instant::now() + Duration::from_secs(60);
+    loop {
+        match UnixStream::connect(socket) {
+            Ok(stream) => return stream,
+            Err(error) if Instant::now() > give_up => panic!("{}: {error}", socket.display()),
+            Err(_) => thread::sleep(Duration::from_millis(20)),
+        }
+    }
 }
 
 #[test]
