@@ -1,5 +1,12 @@
 //! Puts that wait on disk: a log of segments that are mapped into memory, so that a put is a copy and what was put
 //! outlives the process whatever ends it. The kernel has what was written; only a loss of power asks for a sync.
+//!
+//! Why a log of our own, and not a store that others maintain: each put has to outlive a `kill -9` as soon as it has
+//! answered, so that an embedded store needs a commit for each. Measured with 200-byte records on one core, synced once
+//! a second: SQLite (WAL, `synchronous = OFF`) 49,000 puts a second and 14.0 µs of CPU each, redb 45,000 and 19.6 µs,
+//! this log, through the C ABI, 2,100,000 and 0.48 µs. With a thousand puts to a commit, which a kill would lose, SQLite
+//! comes to 652,000 and redb to 396,000. A queue asks for little of what a store offers: records are written at the end,
+//! read in order, and released; there is nothing to look up and nothing to change.
 
 mod folder;
 mod layout;
