@@ -6,7 +6,7 @@
 
 use crate::sys::socket;
 use rustls::ClientConnection;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,6 @@ use std::time::{Duration, Instant};
 const SLACK: Duration = Duration::from_millis(20);
 /// How much is sealed before it is sent.
 const SEALED: usize = 256 * 1024;
-
-/// The most that one TLS record holds.
-const RECORD: usize = 16 * 1024;
 
 /// How long a single operation may wait.
 #[derive(Clone, Copy)]
@@ -219,16 +216,18 @@ impl Stream {
         let Some(session) = &mut self.tls else {
             return self.socket.patiently(wait, |tcp| socket::receive(tcp, buffer, most));
         };
-        let before = buffer.len();
-        // A record's worth: the room is cleared at each turn, and the whole answer's would be cleared again and again.
-        let most = most.min(RECORD);
         loop {
-            buffer.resize(before + most, 0);
-            let read = session.reader().read(buffer.get_mut(before..).unwrap_or_default());
-            buffer.truncate(before + *read.as_ref().unwrap_or(&0));
-            match read {
+            let mut reader = session.reader();
+            match reader.fill_buf() {
+                Ok(plain) => {
+                    let plain = plain.get(..most).unwrap_or(plain);
+                    buffer.extend_from_slice(plain);
+                    let count = plain.len();
+                    reader.consume(count);
+                    return Ok(count);
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                done => return done,
+                Err(e) => return Err(e),
             }
             let raw = Raw { socket: &mut self.socket, wait };
             more(session, &mut Carrier { raw, proxy: self.proxy.as_deref_mut() })?;

@@ -161,7 +161,7 @@ mod tests {
                 (b"three\n".as_slice(), 70, 102, 7)
             ]
         );
-        let costs: Vec<usize> = puts.into_iter().map(Put::settle).collect();
+        let costs: Vec<usize> = puts.iter().map(Put::settle).collect();
         assert_eq!(costs, [0, 0, 11 + 3 * OVERHEAD]);
     }
 

@@ -10,6 +10,7 @@ use super::settings::{Overflow, ProducerSettings, Reports as Wanted, SpoolSync};
 use super::spool::{Refusal, Spool, Syncer};
 use crate::error::{Error, Kind, Result};
 use crate::sys::event::Event;
+use crate::sys::ticks::Ticks;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -79,6 +80,7 @@ impl State {
 pub(super) struct Core {
     pub(super) settings: Arc<ProducerSettings>,
     began: Instant,
+    ticks: Ticks,
     /// Milliseconds from 1970 to that instant.
     since: u64,
     /// What makes a spool outlive a loss of power.
@@ -127,6 +129,7 @@ impl Core {
         Core {
             settings: Arc::clone(settings),
             began: Instant::now(),
+            ticks: Ticks::new(),
             since: u64::try_from(since).unwrap_or_default(),
             syncer,
             state: Mutex::new(state),
@@ -145,6 +148,11 @@ impl Core {
     /// Milliseconds since 1970 by a clock that is never set.
     pub(super) fn now(&self) -> u64 {
         self.since + u64::try_from(self.began.elapsed().as_millis()).unwrap_or_default()
+    }
+
+    /// When a put came. Only one that finds nothing waiting decides when a batch is due, and has to know exactly.
+    fn came(&self, state: &State) -> u64 {
+        if state.queue.waiting().0 == 0 { self.now() } else { self.since + self.ticks.elapsed_ms() }
     }
 
     /// Seconds since the producer began.
@@ -190,7 +198,7 @@ impl Core {
             if state.closed {
                 return Err(Error::new(Kind::Closed, "the producer is closed"));
             }
-            let now = self.now();
+            let now = self.came(&state);
             match state.queue.put(New { data, delimiter, tag, now }, bytes) {
                 Ok(spooled) => break spooled,
                 Err(Refusal::Failed(error)) => return Err(error),
@@ -202,7 +210,7 @@ impl Core {
                 && reports + bytes + OVERHEAD <= self.settings.queue_bytes
                 && let Some(put) = state.queue.drop_oldest()
             {
-                self.settle(&mut state, put, &Fate::Failed(Kind::QueueFull, "FIREHOSE_QUEUE_FULL".into()));
+                self.settle(&mut state, &put, &Fate::Failed(Kind::QueueFull, "FIREHOSE_QUEUE_FULL".into()));
                 state.dropped += 1;
                 continue;
             }
@@ -277,7 +285,7 @@ impl Core {
     }
 
     /// The fate of a put that was taken out of the queue is known.
-    pub(super) fn settle(&self, state: &mut State, put: Put, fate: &Fate) {
+    pub(super) fn settle(&self, state: &mut State, put: &Put, fate: &Fate) {
         let size = put.data().len() as u64;
         let failed = match fate {
             Fate::Delivered => {
@@ -441,11 +449,11 @@ impl Core {
     fn give_up(&self, state: &mut State) {
         let fate = Fate::Failed(Kind::Closed, "FIREHOSE_CLOSED".into());
         for put in state.queue.drain() {
-            self.settle(state, put, &fate);
+            self.settle(state, &put, &fate);
         }
         let flights: Vec<Arc<Batch>> = state.flights.iter_mut().filter_map(Option::take).collect();
         for put in flights.iter().flat_map(|batch| batch.puts.iter()) {
-            self.settle(state, put.clone(), &fate);
+            self.settle(state, put, &fate);
         }
     }
 }

@@ -82,8 +82,8 @@ impl Put {
     }
 
     /// Its fate is known: it leaves the spool. Gives the bytes of memory that are free now.
-    pub(super) fn settle(self) -> usize {
-        match self.place {
+    pub(super) fn settle(&self) -> usize {
+        match &self.place {
             Place::Memory(chunk, _) => chunk.settle(),
             Place::Spool(spooled, _) => {
                 spooled.release();

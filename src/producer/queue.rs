@@ -307,7 +307,7 @@ impl Queue {
     }
 
     /// The fate of a put is known.
-    pub(super) fn settle(&mut self, put: Put) {
+    pub(super) fn settle(&mut self, put: &Put) {
         self.epochs.end(put.number());
         self.used = self.used.saturating_sub(put.settle());
     }

@@ -114,7 +114,7 @@ fn the_bound_counts_all_that_is_held_until_its_fate_is_known() {
     assert!(!put(&mut queue, b"", 0), "in flight");
     let (rest, _) = take(&mut queue, 0);
     for put in batch.into_iter().chain(rest) {
-        queue.settle(put);
+        queue.settle(&put);
     }
     assert_eq!(queue.used(), 0);
     assert!(put(&mut queue, b"", 0));
@@ -127,7 +127,7 @@ fn a_report_counts_until_it_is_fetched() {
     assert_eq!(queue.used(), 2 + OVERHEAD + REPORT);
     let (batch, _) = take(&mut queue, 200);
     for put in batch {
-        queue.settle(put);
+        queue.settle(&put);
     }
     assert_eq!(queue.used(), REPORT);
     queue.forget_report();

@@ -187,7 +187,7 @@ impl Sender {
         }
         let count = old.len();
         let fate = Fate::Failed(Kind::Timeout, "FIREHOSE_TIMEOUT".into());
-        for put in old {
+        for put in &old {
             self.core.settle(state, put, &fate);
         }
         self.core.settled();
@@ -235,7 +235,7 @@ impl Sender {
             }
             for put in puts {
                 match &after {
-                    After::Settled(fate) => core.settle(&mut state, put.clone(), fate),
+                    After::Settled(fate) => core.settle(&mut state, put, fate),
                     After::Again | After::Later => outcome.again.push(put.clone()),
                 }
             }

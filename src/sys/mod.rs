@@ -11,3 +11,4 @@ pub(crate) mod pipe;
 pub(crate) mod random;
 pub(crate) mod socket;
 pub(crate) mod thread;
+pub(crate) mod ticks;
